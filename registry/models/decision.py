@@ -38,9 +38,7 @@ class Decision(models.Model):
                 name="registry_decision_not_twice",
             )
         ]
-        indexes = [
-            models.Index(fields=["pattern", "decision_type", "context_key"], name="registry_decision_group")
-        ]
+        indexes = [models.Index(fields=["pattern", "decision_type", "context_key"], name="registry_decision_group")]
 
     def __str__(self) -> str:
         return f"decision {self.pk}: {self.decision_type}"

@@ -31,18 +31,14 @@ class Outcome(models.Model):
     run_key = models.CharField(max_length=64, unique=True)
     version = models.ForeignKey(PatternVersion, on_delete=models.PROTECT, related_name="outcomes")
     source = models.CharField(max_length=16, choices=Source)
-    cell = models.CharField(
-        max_length=200, blank=True, help_text="Context cell, e.g. `task=review;model=opus`."
-    )
+    cell = models.CharField(max_length=200, blank=True, help_text="Context cell, e.g. `task=review;model=opus`.")
     succeeded = models.BooleanField()
     failure_type = models.CharField(max_length=64, blank=True)
     quality = models.FloatField(null=True, help_text="The pattern's own score, 0 to 1, where it gives one.")
     duration_seconds = models.FloatField(default=0.0)
     cost_usd = models.FloatField(default=0.0)
     tokens = models.PositiveBigIntegerField(default=0)
-    reporter = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    reporter = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     ended_at = models.DateTimeField()
 
     class Meta:

@@ -28,20 +28,14 @@ class LineageEdge(models.Model):
     child_digest = models.CharField(max_length=64)
     parent_digest = models.CharField(max_length=64)
     op = models.CharField(max_length=16, choices=Op)
-    label = models.CharField(
-        max_length=200, blank=True, help_text="How the document names a parent we do not hold."
-    )
+    label = models.CharField(max_length=200, blank=True, help_text="How the document names a parent we do not hold.")
     detail = models.JSONField(default=dict, help_text="{n} for extracted_from, {reason}, {context} …")
     created_at = models.DateTimeField()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["child_digest", "parent_digest", "op"], name="registry_edge_not_twice"
-            ),
-            models.CheckConstraint(
-                condition=~Q(child_digest=F("parent_digest")), name="registry_edge_to_itself"
-            ),
+            models.UniqueConstraint(fields=["child_digest", "parent_digest", "op"], name="registry_edge_not_twice"),
+            models.CheckConstraint(condition=~Q(child_digest=F("parent_digest")), name="registry_edge_to_itself"),
         ]
         indexes = [
             models.Index(fields=["child_digest"], name="registry_edge_child"),

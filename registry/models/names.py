@@ -67,7 +67,5 @@ def version_sort_key(text: str) -> str:
     head = "".join(f"{part:0{VERSION_DIGITS}d}" for part in (version.major, version.minor, version.patch))
     if not version.prerelease:
         return head + "g"
-    parts = [
-        f"0{len(part):02d}{part}" if part.isdigit() else f"1{part}" for part in version.prerelease.split(".")
-    ]
+    parts = [f"0{len(part):02d}{part}" if part.isdigit() else f"1{part}" for part in version.prerelease.split(".")]
     return head + " ".join(parts).encode("ascii").hex()

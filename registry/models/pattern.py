@@ -105,20 +105,12 @@ class Pattern(models.Model):
     measured_successes = models.PositiveIntegerField(default=0)
     simulated_runs = models.PositiveIntegerField(default=0)
     simulated_successes = models.PositiveIntegerField(default=0)
-    ranked_runs = models.PositiveIntegerField(
-        default=0, help_text="Capped per reporter, the owner's own left out."
-    )
+    ranked_runs = models.PositiveIntegerField(default=0, help_text="Capped per reporter, the owner's own left out.")
     ranked_successes = models.PositiveIntegerField(default=0)
-    success_floor = models.FloatField(
-        default=0.0, help_text="Shrunk lower 10 % quantile; what lists sort by, 0 to 1."
-    )
-    ratings_count = models.PositiveIntegerField(
-        default=0, help_text="Ratings that rank: not the owner's own."
-    )
+    success_floor = models.FloatField(default=0.0, help_text="Shrunk lower 10 % quantile; what lists sort by, 0 to 1.")
+    ratings_count = models.PositiveIntegerField(default=0, help_text="Ratings that rank: not the owner's own.")
     ratings_sum = models.PositiveIntegerField(default=0)
-    rating_shrunk = models.FloatField(
-        default=0.0, help_text="Shrunk mean of the stars, 1 to 5; 0 without ratings."
-    )
+    rating_shrunk = models.FloatField(default=0.0, help_text="Shrunk mean of the stars, 1 to 5; 0 without ratings.")
     emerging_score = models.FloatField(default=0.0, help_text="Evidence that use grows; flagged from 1000.")
     is_emerging = models.BooleanField(default=False)
     forks_count = models.PositiveIntegerField(default=0)
@@ -200,9 +192,7 @@ class Draft(models.Model):
     title = models.CharField(max_length=200, blank=True)
     source = models.BinaryField()
     file_name = models.CharField(max_length=200, blank=True)
-    parent_digest = models.CharField(
-        max_length=64, blank=True, help_text="What it was forked or adapted from."
-    )
+    parent_digest = models.CharField(max_length=64, blank=True, help_text="What it was forked or adapted from.")
     parent_op = models.CharField(max_length=16, blank=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()

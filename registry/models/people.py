@@ -37,9 +37,7 @@ class User(AbstractUser):
         with transaction.atomic():
             super().save(*args, **kwargs)
             if is_new:
-                owner = Owner.objects.create(
-                    name=name_from(self.username) or f"person-{self.pk}", kind=Owner.Kind.USER
-                )
+                owner = Owner.objects.create(name=name_from(self.username) or f"person-{self.pk}", kind=Owner.Kind.USER)
                 Membership.objects.create(owner=owner, user=self, role=Membership.Role.ADMIN)
 
     @property
@@ -71,9 +69,7 @@ class Owner(models.Model):
 
     name = models.CharField(max_length=64, unique=True, validators=[validate_name])
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.USER)
-    title = models.CharField(
-        max_length=200, blank=True, help_text="What people read; the name stays the key."
-    )
+    title = models.CharField(max_length=200, blank=True, help_text="What people read; the name stays the key.")
     authority = models.CharField(
         max_length=64, null=True, blank=True, unique=True, help_text="Author id (opla1…) of a remote owner."
     )
@@ -86,8 +82,7 @@ class Owner(models.Model):
         ordering = ["name"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind="remote", authority__isnull=False)
-                | (~Q(kind="remote") & Q(authority__isnull=True)),
+                condition=Q(kind="remote", authority__isnull=False) | (~Q(kind="remote") & Q(authority__isnull=True)),
                 name="registry_owner_authority_only_of_remote",
             )
         ]

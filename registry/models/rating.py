@@ -28,9 +28,7 @@ class Rating(models.Model):
         ordering = ["-updated_at"]
         constraints = [
             models.UniqueConstraint(fields=["pattern", "user"], name="registry_rating_twice"),
-            models.CheckConstraint(
-                condition=Q(stars__gte=1, stars__lte=5), name="registry_rating_out_of_range"
-            ),
+            models.CheckConstraint(condition=Q(stars__gte=1, stars__lte=5), name="registry_rating_out_of_range"),
         ]
 
     def __str__(self) -> str:
@@ -42,12 +40,8 @@ class Comment(models.Model):
 
     pattern = models.ForeignKey(Pattern, on_delete=models.CASCADE, related_name="comments")
     version = models.ForeignKey(PatternVersion, null=True, on_delete=models.PROTECT, related_name="comments")
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="comments"
-    )
-    parent = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="replies"
-    )
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="comments")
+    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="replies")
     text = models.TextField()
     is_hidden = models.BooleanField(default=False, help_text="Hidden by a moderator.")
     created_at = models.DateTimeField()
@@ -69,15 +63,9 @@ class Report(models.Model):
         DISMISSED = "dismissed", "dismissed"
 
     pattern = models.ForeignKey(Pattern, on_delete=models.CASCADE, related_name="reports")
-    rating = models.ForeignKey(
-        Rating, null=True, blank=True, on_delete=models.CASCADE, related_name="reports"
-    )
-    comment = models.ForeignKey(
-        Comment, null=True, blank=True, on_delete=models.CASCADE, related_name="reports"
-    )
-    reporter = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="reports"
-    )
+    rating = models.ForeignKey(Rating, null=True, blank=True, on_delete=models.CASCADE, related_name="reports")
+    comment = models.ForeignKey(Comment, null=True, blank=True, on_delete=models.CASCADE, related_name="reports")
+    reporter = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="reports")
     reason = models.TextField()
     status = models.CharField(max_length=16, choices=Status, default=Status.OPEN)
     resolved_by = models.ForeignKey(

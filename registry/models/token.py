@@ -38,9 +38,7 @@ class Token(models.Model):
     scopes = models.JSONField(default=list)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True, blank=True)
-    last_used_at = models.DateTimeField(
-        null=True, blank=True, help_text="To the minute; not every call is written."
-    )
+    last_used_at = models.DateTimeField(null=True, blank=True, help_text="To the minute; not every call is written.")
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     objects = TokenQuerySet.as_manager()
@@ -62,17 +60,13 @@ class IdempotencyRecord(models.Model):
     caller = models.CharField(max_length=80, help_text="`user:7`")
     key = models.CharField(max_length=200)
     request_digest = models.CharField(max_length=64, help_text="sha256 of method, path and body.")
-    status = models.PositiveSmallIntegerField(
-        default=0, help_text="0 while the first request is still running."
-    )
+    status = models.PositiveSmallIntegerField(default=0, help_text="0 while the first request is still running.")
     headers = models.JSONField(default=dict)
     body = models.BinaryField(default=b"")
     created_at = models.DateTimeField()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["caller", "key"], name="registry_idempotency_key_twice")
-        ]
+        constraints = [models.UniqueConstraint(fields=["caller", "key"], name="registry_idempotency_key_twice")]
         indexes = [models.Index(fields=["created_at"], name="registry_idempotency_age")]
 
     def __str__(self) -> str:

@@ -45,19 +45,13 @@ class StoredDocument(models.Model):
     """The exact bytes of one document; equal bytes are stored once."""
 
     digest = models.CharField(max_length=64, unique=True, help_text="sha256 of the bytes, hex.")
-    semantic_digest = models.CharField(
-        max_length=64, db_index=True, help_text="sha256 of the RFC 8785 form, hex."
-    )
+    semantic_digest = models.CharField(max_length=64, db_index=True, help_text="sha256 of the RFC 8785 form, hex.")
     source = models.BinaryField()
     size_bytes = models.PositiveIntegerField()
     envelope = models.CharField(max_length=16, choices=Envelope)
     name = models.CharField(max_length=200, blank=True, help_text="The name that the document gives itself.")
-    version = models.CharField(
-        max_length=64, blank=True, help_text="The version it gives itself, or was given."
-    )
-    value = models.JSONField(
-        default=dict, help_text="The parsed document (for a component its front matter)."
-    )
+    version = models.CharField(max_length=64, blank=True, help_text="The version it gives itself, or was given.")
+    value = models.JSONField(default=dict, help_text="The parsed document (for a component its front matter).")
     problems = models.JSONField(default=list, help_text="Warnings found when it was published.")
     created_at = models.DateTimeField()
 
@@ -94,16 +88,12 @@ class PatternVersion(models.Model):
     pattern = models.ForeignKey(Pattern, on_delete=models.PROTECT, related_name="versions")
     version = models.CharField(max_length=64)
     sort_key = models.CharField(max_length=512, editable=False)
-    source = models.BinaryField(
-        help_text="The pattern's own text: the document, or what stands between the fences."
-    )
+    source = models.BinaryField(help_text="The pattern's own text: the document, or what stands between the fences.")
     digest = models.CharField(max_length=64, db_index=True, help_text="sha256 of source, hex.")
     semantic_digest = models.CharField(max_length=64, db_index=True)
     size_bytes = models.PositiveIntegerField()
     document = models.ForeignKey(StoredDocument, on_delete=models.PROTECT, related_name="versions")
-    script_number = models.PositiveIntegerField(
-        default=0, help_text="n-th script of a component, from 1; else 0."
-    )
+    script_number = models.PositiveIntegerField(default=0, help_text="n-th script of a component, from 1; else 0.")
     envelope = models.CharField(max_length=16, choices=Envelope)
     mode = models.CharField(max_length=16, choices=Mode)
     program = models.JSONField(null=True, help_text="The compiled script; null for a guided pattern.")
@@ -114,9 +104,7 @@ class PatternVersion(models.Model):
     description = models.TextField(blank=True)
     author_name = models.CharField(max_length=200, blank=True, help_text="Named in the document; a claim.")
     license = models.CharField(max_length=64, blank=True)
-    claims = models.JSONField(
-        default=dict, help_text="What the author claims: {learned_from, performance, …}."
-    )
+    claims = models.JSONField(default=dict, help_text="What the author claims: {learned_from, performance, …}.")
     claim_flags = models.JSONField(default=list, help_text="Why a claim cannot be right, in words.")
     events = models.JSONField(default=list, help_text="Event names the script may emit, sorted.")
     capabilities = models.JSONField(default=list, help_text="Capabilities and security profile it declares.")
@@ -156,9 +144,6 @@ class PatternVersion(models.Model):
     def __str__(self) -> str:
         return f"{self.pattern}@{self.version}"
 
-    def get_absolute_url(self) -> str:
-        return reverse("registry:version", args=[self.pattern.owner.name, self.pattern.name, self.version])
-
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Store with its order and digest computed, so that neither can disagree with the row."""
         if self.pk is None:
@@ -166,6 +151,9 @@ class PatternVersion(models.Model):
             self.digest = hashlib.sha256(bytes(self.source)).hexdigest()
             self.size_bytes = len(self.source)
         super().save(*args, **kwargs)
+
+    def get_absolute_url(self) -> str:
+        return reverse("registry:version", args=[self.pattern.owner.name, self.pattern.name, self.version])
 
     @property
     def source_bytes(self) -> bytes:
@@ -212,9 +200,7 @@ class Profile(models.Model):
     value = models.JSONField(default=dict, help_text="The parsed document; for Markdown also `body`.")
     description = models.TextField(blank=True)
     visibility = models.CharField(max_length=8, choices=Pattern.Visibility, default=Pattern.Visibility.PUBLIC)
-    published_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    published_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     published_at = models.DateTimeField()
 
     objects = ProfileQuerySet.as_manager()
@@ -222,9 +208,7 @@ class Profile(models.Model):
     class Meta:
         ordering = ["name", "-sort_key"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["owner", "name", "version"], name="registry_profile_version_taken"
-            )
+            models.UniqueConstraint(fields=["owner", "name", "version"], name="registry_profile_version_taken")
         ]
         indexes = [models.Index(fields=["name", "-sort_key"], name="registry_profile_lookup")]
 
@@ -263,9 +247,7 @@ class ChannelMove(models.Model):
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="moves")
     from_version = models.ForeignKey(PatternVersion, null=True, on_delete=models.PROTECT, related_name="+")
     to_version = models.ForeignKey(PatternVersion, on_delete=models.PROTECT, related_name="+")
-    moved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    moved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     via = models.CharField(max_length=16, help_text="web, api, cli, publish, yank or verdict.")
     reason = models.TextField(blank=True)
     moved_at = models.DateTimeField()

@@ -44,9 +44,7 @@ class WebhookDelivery(models.Model):
     due_at = models.DateTimeField()
     response_status = models.PositiveSmallIntegerField(null=True)
     last_error = models.CharField(max_length=500, blank=True)
-    replay_of = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="replays"
-    )
+    replay_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="replays")
     created_at = models.DateTimeField()
     delivered_at = models.DateTimeField(null=True, blank=True)
 
