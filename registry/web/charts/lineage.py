@@ -94,9 +94,7 @@ def _places(nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[str, tuple[flo
         for key in sorted(keys, key=lambda key: (wish[key], key)):
             rows[key] = max(lowest, wish[key])
             lowest = rows[key] + 1
-    return {
-        key: (depth[key] * (BOX_WIDTH + GAP_X), row * (BOX_HEIGHT + GAP_Y)) for key, row in rows.items()
-    }
+    return {key: (depth[key] * (BOX_WIDTH + GAP_X), row * (BOX_HEIGHT + GAP_Y)) for key, row in rows.items()}
 
 
 def _middle_of_parents(key: str, edges: Sequence[Edge], rows: dict[str, float]) -> float:
@@ -115,7 +113,12 @@ def _edge(edge: Edge, places: dict[str, tuple[float, float]]) -> SafeString:
         element("path", class_="edge", d=way),
         element("path", class_="arrow", d=f"M{x2:.1f} {y2 - 4:.1f}l7 4l-7 4z"),
         element(
-            "text", edge.kind.replace("_", " "), class_="dim", x=(x1 + x2) / 2, y=(y1 + y2) / 2 - 5, text_anchor="middle"
+            "text",
+            edge.kind.replace("_", " "),
+            class_="dim",
+            x=(x1 + x2) / 2,
+            y=(y1 + y2) / 2 - 5,
+            text_anchor="middle",
         ),
     )
 
@@ -126,7 +129,7 @@ def _node(node: Node, place: tuple[float, float]) -> SafeString:
     drawn = element(
         "g",
         element("rect", class_=kind, x=x, y=y, width=BOX_WIDTH, height=BOX_HEIGHT, rx=6),
-        element("text", shorten(node.title, 27), class_="mono", x=x + 10, y=y + 20),
+        element("text", shorten(node.title, 24), class_="mono", x=x + 10, y=y + 20),
         element("text", shorten(node.note or _("not held here"), 30), class_="dim", x=x + 10, y=y + 37),
     )
     return link(node.href, drawn, label=f"{node.title} {node.note}".strip()) if node.href else drawn

@@ -21,9 +21,7 @@ Attribute = str | int | float | None
 
 def element(name: str, *children: object, **attributes: Attribute) -> SafeString:
     """One element with its children; plain text among them is escaped."""
-    written = "".join(
-        f' {_name(key)}="{_value(value)}"' for key, value in attributes.items() if value is not None
-    )
+    written = "".join(f' {_name(key)}="{_value(value)}"' for key, value in attributes.items() if value is not None)
     inner = "".join(str(conditional_escape(child)) for child in children)
     return mark_safe(f"<{name}{written}>{inner}</{name}>" if inner else f"<{name}{written}/>")  # noqa: S308
 
