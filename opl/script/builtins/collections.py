@@ -1,0 +1,5 @@
+"""."""
+
+from opl.script.builtins.base import Registry
+
+registry = Registry("collections")

@@ -1,0 +1,5 @@
+from collections.abc import Mapping
+
+from opl.script.builtins.base import Method
+
+METHODS: Mapping[str, Method] = {}
