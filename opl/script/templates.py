@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opl.errors import TypeMismatch
+from opl.errors import LimitExceeded, TypeMismatch
 from opl.script.values import checked_string, parse_json, stringify, to_text
 
 _OPENING = "([{"
@@ -162,22 +162,27 @@ def _unquoted(text: str) -> str:
 
 
 def _upper(value: Any, _argument: str | None) -> str:
+    """The text in upper case."""
     return checked_string(to_text(value).upper())
 
 
 def _lower(value: Any, _argument: str | None) -> str:
+    """The text in lower case."""
     return checked_string(to_text(value).lower())
 
 
 def _title(value: Any, _argument: str | None) -> str:
+    """Each word with a capital."""
     return checked_string(to_text(value).title())
 
 
 def _capitalize(value: Any, _argument: str | None) -> str:
+    """The first letter as a capital, the rest in lower case."""
     return checked_string(to_text(value).capitalize())
 
 
 def _trim(value: Any, _argument: str | None) -> str:
+    """The text without blanks at both ends."""
     return to_text(value).strip()
 
 
@@ -188,21 +193,34 @@ def _slugify(value: Any, _argument: str | None) -> str:
 
 def _default(value: Any, argument: str | None) -> Any:
     """The value, or the argument where it is null; an argument that is JSON keeps its type."""
-    if value is not None:
-        return value
+    return default_value(argument) if value is None else value
+
+
+def default_value(argument: str | None) -> Any:
+    """
+    What the argument of ``default`` says: a JSON value, a list in single quotes, else the text itself.
+
+    >>> default_value("10"), default_value("['a', 'b']"), default_value("plain text")
+    (10, ['a', 'b'], 'plain text')
+    """
     if argument is None:
         return ""
-    try:
-        return parse_json(argument)
-    except ValueError:
-        return argument
+    for text in (argument, argument.replace("'", '"')):
+        if text == argument or text[:1] in ("[", "{"):
+            try:
+                return parse_json(text)
+            except (ValueError, LimitExceeded):
+                continue
+    return argument
 
 
 def _json(value: Any, _argument: str | None) -> str:
+    """The value as JSON text."""
     return stringify(value)
 
 
 def _length(value: Any, _argument: str | None) -> int:
+    """How many elements, fields or characters; 0 of null."""
     if value is None:
         return 0
     if isinstance(value, str | list | dict):
@@ -211,6 +229,7 @@ def _length(value: Any, _argument: str | None) -> int:
 
 
 def _join(value: Any, argument: str | None) -> str:
+    """The elements of a list with the argument between them, else `, `."""
     if type(value) is not list:
         return to_text(value)
     return checked_string((", " if argument is None else argument).join(map(to_text, value)))

@@ -23,7 +23,16 @@ from typing import Any, Protocol
 
 from opl.errors import BadArgument, TypeMismatch
 from opl.script.chance import Chance
-from opl.script.values import Function, get_field, get_index, is_number, stringify, to_text, with_article
+from opl.script.values import (
+    Function,
+    get_field,
+    get_index,
+    is_number,
+    number_of_reply,
+    stringify,
+    to_text,
+    with_article,
+)
 
 
 class Context(Protocol):
@@ -140,10 +149,11 @@ class Shape:
         )
 
     def keywords(self) -> dict[str, int]:
-        """Keyword → position; ``key`` and ``by`` mean the same."""
+        """Keyword → position; ``key`` and ``by``, ``order`` and ``direction`` mean the same."""
         found = {name: position for position, name in enumerate(self.names)}
-        if "by" in found:
-            found.setdefault("key", found["by"])
+        for one, other in (("by", "key"), ("key", "by"), ("direction", "order")):
+            if one in found:
+                found.setdefault(other, found[one])
         return found
 
     def text(self, name: str) -> str:
@@ -253,8 +263,6 @@ def number_argument(name: str, value: Any) -> int | float:
     Raises:
         TypeMismatch: anything else.
     """
-    from opl.script.values import number_of_reply
-
     found = number_of_reply(value)
     if is_number(found):
         return found  # type: ignore[no-any-return]
