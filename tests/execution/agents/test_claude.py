@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from execution.agents.base import Profile, Request
-from execution.errors import AgentError
 
+from execution.agents.base import Profile, Request
 from execution.agents.claude import Attempt, ClaudeBackend
+from execution.errors import AgentError
 
 MODEL = "claude-sonnet-5-5"
 LONG_PROMPT = "You weigh arguments carefully. " * 200
