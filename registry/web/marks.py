@@ -68,13 +68,3 @@ class Evidence:
         """How many runs, in words."""
         runs = self.runs or 0
         return ngettext("%(count)d run", "%(count)d runs", runs) % {"count": runs}
-
-
-def wilson(successes: int, runs: int, z: float = 1.959964) -> tuple[float, float]:
-    """The 95 % interval of a rate by Wilson's score (1927), which stays sensible near 0 and 1."""
-    if not runs:
-        return 0.0, 1.0
-    rate, square = successes / runs, z * z
-    middle = (rate + square / (2 * runs)) / (1 + square / runs)
-    reach = z / (1 + square / runs) * (rate * (1 - rate) / runs + square / (4 * runs * runs)) ** 0.5
-    return max(0.0, middle - reach), min(1.0, middle + reach)

@@ -28,19 +28,20 @@ class Heading:
     anchor: str
 
 
-def prose(text: str, *, shift: int = 0) -> tuple[SafeString, list[Heading]]:
+def prose(text: str, *, shift: int = 0, anchors: bool = True) -> tuple[SafeString, list[Heading]]:
     """
     The text as HTML, with its headings.
 
     Args:
         shift: added to every heading's level, for text below a page's own headings.
+        anchors: whether headings get ids; not where several texts stand on a page.
     """
     parser = MarkdownIt("commonmark", {"html": False, "linkify": False, "highlight": _code}).enable("table")
     tokens = parser.parse(text)
     headings: list[Heading] = []
     used: set[str] = set()
     for token, following in zip(tokens, [*tokens[1:], None], strict=True):
-        if token.type == "heading_open" and following is not None:
+        if anchors and token.type == "heading_open" and following is not None:
             headings.append(_anchor(token, following.content, used))
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(6, int(token.tag[1:]) + shift)}"

@@ -7,6 +7,7 @@ anchors, and links that change one parameter of the page's address.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,10 +17,11 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
-from registry.web import marks, panels
+from registry.web import facts, marks, panels
 from registry.web.charts.curves import sparkline as draw_sparkline
 from registry.web.charts.evidence import evidence_bar as draw_evidence_bar
 from registry.web.highlight import highlight
+from registry.web.prose import prose as render_prose
 
 register = template.Library()
 
@@ -113,6 +115,7 @@ def with_query(context: Mapping[str, Any], **changes: Any) -> str:
     request = context.get("request")
     query = request.GET.copy() if request is not None else QueryDict(mutable=True)
     query.pop("cursor", None)
+    query.pop("offset", None)
     for name, value in changes.items():
         if value in (None, ""):
             query.pop(name, None)
@@ -198,3 +201,27 @@ def stars(value: float | None) -> SafeString:
     full = round(value or 0)
     off = f'<span class="off">{"★" * (5 - full)}</span>' if full < 5 else ""
     return mark_safe(f'<span class="stars" aria-hidden="true">{"★" * full}{off}</span>')  # noqa: S308
+
+
+@register.filter
+def prose(text: str) -> SafeString:
+    """Markdown that a person wrote, as HTML; its headings stand below those of the page."""
+    return render_prose(text, shift=3, anchors=False)[0]
+
+
+@register.filter
+def context_words(cell: str) -> str:
+    """A context cell in words: ``task=review;model=opus`` as ``review · opus``."""
+    return " · ".join(part.partition("=")[2].replace(",", ", ") or part for part in cell.split(";"))
+
+
+@register.filter
+def ability_words(events: Iterable[str]) -> str:
+    """What a script is able to do, from its events."""
+    return ", ".join(facts.abilities(list(events)))
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """A value as JSON on one line."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
