@@ -165,7 +165,6 @@ def _tiers(base: QuerySet[Pattern], query: Query) -> tuple[dict[int, int], bool]
 
 def _in_order(base: QuerySet[Pattern], ids: list[int], sort: str) -> list[int]:
     """Those of ``ids`` that the filters and the viewer allow, in order of ``sort``."""
-    kept: list[int] = []
     columns = SORTS[sort][1]
     if len(ids) <= 900:
         return list(base.filter(pk__in=ids).order_by(*columns).values_list("pk", flat=True))
@@ -176,8 +175,7 @@ def _in_order(base: QuerySet[Pattern], ids: list[int], sort: str) -> list[int]:
     for column in reversed(columns):
         place = names.index(column.lstrip("-")) + 1
         rows.sort(key=lambda row, place=place: row[place], reverse=column.startswith("-"))
-    kept = [row[0] for row in rows]
-    return kept
+    return [row[0] for row in rows]
 
 
 def _compared(ids: list[int], query: Query) -> list[int]:
