@@ -6,10 +6,11 @@ its weight for every hundred runs after it, and everything before a proven
 change of the rate is forgotten. A new version of a pattern starts from its
 parent's posterior at a quarter of its weight; a fork starts at zero.
 
-The change detector watches days after a baseline: it bets that the rate fell
-below, or rose above, what the baseline leaves possible, restarting a bet every
-day and summing them (Shiryaev–Roberts); it alarms at 1000, so that a pattern
-whose rate stays put is restarted by mistake once in 1000 days at most.
+The change detector stakes one unit every week on "from today on the rate is
+outside of what the days before make possible" (Robbins' sequence at 1 %), and
+alarms when all stakes together have become 1000: a Shiryaev–Roberts e-detector.
+A pattern whose rate stays put is restarted by mistake once in 1000 weeks at most,
+or where the sequence itself failed, which it does in one pattern of a hundred.
 
 Source: Shin, Ramdas & Rinaldo, "E-detectors" (2023), arXiv:2203.03532.
 """
@@ -19,11 +20,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from registry.ranking.rates import Counts, robbins_interval, total
+from registry.ranking.rates import Counts, robbins_interval
 
 HALF_LIFE_RUNS = 100.0
 ALARM = 1000.0
-BASELINE_RUNS = 40  # runs that set what "as before" means
+BASELINE_RUNS = 20  # runs before the first stake
+DAYS_PER_BET = 7
+MOST_DAYS = 400  # days looked back; older ones have lost all their weight
 INHERITED_SHARE = 0.25
 MOST_INHERITED = 20.0
 _STAKES = (0.1, 0.3, 0.6, 0.9)
@@ -69,80 +72,79 @@ def inherited(parent: Counts) -> Counts:
 
 def last_change(days: Sequence[Counts]) -> int:
     """The index of the first day of the current regime; 0 when the rate never changed."""
-    start = 0
+    start = max(len(days) - MOST_DAYS, 0)
+    known = 0
     while True:
         found = _next_change(days, start)
         if found is None:
-            return start
-        start = found
+            return known
+        start = known = found
 
 
 def _next_change(days: Sequence[Counts], start: int) -> int | None:
     """The day on which the next regime began, once the evidence for it reaches the alarm."""
-    first = _after_baseline(days, start)
-    if first is None:
-        return None
-    seen = total(days[start:first])
-    low, high = robbins_interval(round(seen.successes), round(seen.runs))
-    log_sums = [[-math.inf] * len(_STAKES), [-math.inf] * len(_STAKES)]
-    for index in range(first, len(days)):
-        for side, gains in enumerate(_gains(days[index], low, high)):
-            log_sums[side] = [
-                _log1pexp(sums) + gain for sums, gain in zip(log_sums[side], gains, strict=True)
-            ]
-        # Each side and stake had an equal share of the one unit.
-        every = [value for side in log_sums for value in side]
-        if _log_mean_exp(every) >= math.log(ALARM):
-            return _begin(days, first, index, low, high)
-    return None
-
-
-def _after_baseline(days: Sequence[Counts], start: int) -> int | None:
-    runs = 0.0
+    bets: list[_Bet] = []
+    seen, since_bet = Counts(), DAYS_PER_BET
     for index in range(start, len(days)):
-        runs += days[index].runs
-        if runs >= BASELINE_RUNS:
-            return index + 1
+        if seen.runs >= BASELINE_RUNS and since_bet >= DAYS_PER_BET:
+            bets.append(_Bet(index, seen))
+            since_bet = 0
+        for bet in bets:
+            bet.observe(days[index])
+        if bets and log_sum_exp([bet.log_wealth for bet in bets]) >= math.log(ALARM):
+            strongest = max(bets, key=lambda bet: bet.log_wealth)
+            return _begin(days, strongest, index)
+        seen = seen + days[index]
+        since_bet += 1
     return None
 
 
-def _gains(day: Counts, low: float, high: float) -> tuple[list[float], list[float]]:
-    """ln of what a day pays to the bets on "fell below low" and on "rose above high"."""
-    failures = day.runs - day.successes
-    # Stake c pays 1 + c(low − x)/(1 − low): mean at most 1 while the rate is at least low; likewise for high.
-    fell = [
-        day.successes * math.log1p(-stake) + failures * math.log1p(stake * low / (1.0 - low))
-        if low > 0.0
-        else 0.0
-        for stake in _STAKES
-    ]
-    rose = [
-        failures * math.log1p(-stake) + day.successes * math.log1p(stake * (1.0 - high) / high)
-        if high < 1.0
-        else 0.0
-        for stake in _STAKES
-    ]
-    return fell, rose
+class _Bet:
+    """One unit staked, from one day on, on "the rate left what the days before make possible"."""
+
+    def __init__(self, day: int, before: Counts) -> None:
+        self.day = day
+        self.low, self.high = robbins_interval(round(before.successes), round(before.runs), alpha=0.01)
+        self._log_shares = [0.0] * (2 * len(_STAKES))
+
+    def observe(self, day: Counts) -> None:
+        """Pay out one day."""
+        gains = _gains(day, self.low, self.high)
+        self._log_shares = [have + gain for have, gain in zip(self._log_shares, gains, strict=True)]
+
+    @property
+    def log_wealth(self) -> float:
+        """ln of what the unit has become; every side and stake had an equal share of it."""
+        return log_sum_exp(self._log_shares) - math.log(len(self._log_shares))
 
 
-def _begin(days: Sequence[Counts], first: int, last: int, low: float, high: float) -> int:
+def _gains(day: Counts, low: float, high: float) -> list[float]:
+    """
+    ln of what a day pays to each stake on "fell below low", then on "rose above high".
+
+    A stake c on a fall pays 1 + c(low − x)/(1 − low), whose mean is at most 1
+    while the rate is at least low; likewise for a rise.
+    """
+    failures = max(day.runs - day.successes, 0.0)
+    up, down = low / (1.0 - low), (1.0 - high) / high
+    fell = [day.successes * math.log1p(-c) + failures * math.log1p(c * up) for c in _STAKES]
+    rose = [failures * math.log1p(-c) + day.successes * math.log1p(c * down) for c in _STAKES]
+    return fell + rose
+
+
+def _begin(days: Sequence[Counts], bet: _Bet, last: int) -> int:
     """The day from which the evidence is strongest: the change most likely began then."""
     best, begin = -math.inf, last
-    sums = ([0.0] * len(_STAKES), [0.0] * len(_STAKES))
-    for index in range(last, first - 1, -1):
-        for side, gains in enumerate(_gains(days[index], low, high)):
-            for k, gain in enumerate(gains):
-                sums[side][k] += gain
-        strongest = max(max(side) for side in sums)
-        if strongest > best:
-            best, begin = strongest, index
+    sums = [0.0] * (2 * len(_STAKES))
+    for index in range(last, bet.day - 1, -1):
+        gains = _gains(days[index], bet.low, bet.high)
+        sums = [have + gain for have, gain in zip(sums, gains, strict=True)]
+        if max(sums) > best:
+            best, begin = max(sums), index
     return begin
 
 
-def _log1pexp(value: float) -> float:
-    return max(value, 0.0) + math.log1p(math.exp(-abs(value)))
-
-
-def _log_mean_exp(values: Sequence[float]) -> float:
+def log_sum_exp(values: Sequence[float]) -> float:
+    """ln Σ exp(v) without overflow, of at least one value."""
     top = max(values)
-    return top + math.log(math.fsum(math.exp(value - top) for value in values) / len(values))
+    return top + math.log(math.fsum(math.exp(value - top) for value in values))

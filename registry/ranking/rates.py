@@ -134,7 +134,7 @@ def rate_in_words(successes: int, runs: int) -> str:
 
 
 def rating_mean(stars_total: float, ratings: int, prior: float = 3.0, strength: float = 5.0) -> float:
-    """The shrunk mean of 1–5 stars that a list shows and sorts by; ``prior`` as if given by ``strength`` people."""
+    """The shrunk mean of 1–5 stars, for lists: ``strength`` imagined people gave ``prior``."""
     return (stars_total + strength * prior) / (ratings + strength)
 
 
@@ -147,21 +147,17 @@ def claim_is_possible(rate: float, runs: int, decimals: int | None = None) -> bo
     Args:
         rate: as claimed; 0.87 for 87 %.
         runs: how many runs the claim rests on.
-        decimals: digits behind the point that were written; None reads them
-            off ``rate``. Either way of rounding a half is accepted.
+        decimals: digits behind the point that were written, 0 to 15; None
+            reads them off ``rate``. Either way of rounding a half is accepted.
     """
     if runs <= 0 or not math.isfinite(rate) or not 0.0 <= rate <= 1.0:
         return False
-    written = (
-        Decimal(repr(rate))
-        if decimals is None
-        else Decimal(repr(rate)).quantize(Decimal(1).scaleb(-decimals))
-    )
-    exponent = written.as_tuple().exponent
-    digits = max(-exponent, 0) if isinstance(exponent, int) else 0
-    half_step = Fraction(1, 2 * 10 ** (digits if decimals is None else decimals))
-    claimed = Fraction(written)
+    written = Decimal(repr(rate))
+    if decimals is None:
+        exponent = written.as_tuple().exponent
+        decimals = max(-exponent, 0) if isinstance(exponent, int) else 0
+    half_step = Fraction(1, 2 * 10**decimals)
+    claimed = Fraction(round(written, decimals))
     nearest = math.floor(claimed * runs)
-    return any(
-        abs(Fraction(k, runs) - claimed) <= half_step for k in (nearest, nearest + 1) if 0 <= k <= runs
-    )
+    candidates = (k for k in (nearest, nearest + 1) if 0 <= k <= runs)
+    return any(abs(Fraction(k, runs) - claimed) <= half_step for k in candidates)
