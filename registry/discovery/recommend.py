@@ -1,9 +1,8 @@
 """
 What to use: recommendations for a context, and patterns alike.
 
-The score of a pattern is m + z·sd of its Beta posterior in the context (which
-backs off to its category and to everything) minus a weight of its cost; peers'
-claims and simulated runs do not enter. Each recommendation says why, in words.
+The formulas stand in ``registry.ranking``; here the counts are gathered. Runs
+that do not rank, simulated runs and peers' claims do not enter.
 
 Source: docs/spec 4.5
 """
@@ -11,18 +10,16 @@ Source: docs/spec 4.5
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Q, Sum
 
 from registry import ranking
 from registry.discovery import index
-from registry.discovery.search import MAX_CANDIDATES, _load
+from registry.discovery.search import MAX_CANDIDATES, load
 from registry.models import DailyRollup, Pattern, PatternTag, Source
 from registry.services.analytics import cell_of
-
-CAUTIOUS, EXPLORING = 0.5, 1.0  # z
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +33,7 @@ class Recommendation:
 
 
 def recommend(
-    *, context: Mapping[str, Any], user: Any, limit: int = 10, explore: bool = False, cost_weight: float = 0.05
+    *, context: Mapping[str, Any], user: Any, limit: int = 10, explore: bool = False, incumbent: str = ""
 ) -> list[Recommendation]:
     """
     The patterns most likely to succeed in ``context``.
@@ -44,35 +41,57 @@ def recommend(
     Args:
         context: ``task`` (words), ``model`` and ``tags``; any may be missing.
         explore: weigh uncertainty as promise; for shadow runs only.
-        cost_weight: how much of success one dollar a run is worth.
+        incumbent: ``owner/name`` that is used now; nothing clearly worse is offered.
     """
     candidates = _candidates(context, user)
-    if not candidates:
-        return []
-    counts = _counts(list(candidates), cell_of(context))
-    totals = _totals(candidates)
-    patterns = {pattern.pk: pattern for pattern in _load(list(candidates))}
-    z = EXPLORING if explore else CAUTIOUS
+    if incumbent:
+        owner, _, name = incumbent.partition("@")[0].partition("/")
+        for pk in Pattern.objects.published().visible_to(user).named(owner, name).values_list("pk", flat=True):
+            candidates.setdefault(pk, [])
+    ids = list(candidates)[:900]
+    patterns = {str(pattern): pattern for pattern in load(ids)}
+    counts, everything = _counts(ids, cell_of(context)), _everything()
+    options = [
+        _option(pattern, counts.get(pattern.pk, _Counted()), everything, incumbent=name == incumbent)
+        for name, pattern in patterns.items()
+    ]
     found = []
-    for pk, pattern in patterns.items():
-        runs, good, here_runs, here_good, cost = counts.get(pk, (0, 0, 0, 0, 0.0))
-        all_runs, all_good, kind_runs, kind_good = totals[pk]
-        belief = ranking.context_posterior(
-            successes=here_good,
-            runs=here_runs,
-            category_successes=kind_good,
-            category_runs=kind_runs,
-            pattern_successes=good,
-            pattern_runs=runs,
-            all_successes=all_good,
-            all_runs=all_runs,
+    for item in ranking.recommend(options, explore=explore)[: max(1, min(limit, 50))]:
+        pattern = patterns[item.option.name]
+        fits = sorted(set(candidates[pattern.pk]))[:5]
+        reasons = (*item.reasons, "fits " + ", ".join(fits)) if fits else item.reasons
+        found.append(
+            Recommendation(pattern=pattern, score=item.score, expected=item.option.posterior.mean, reasons=reasons)
         )
-        mean_cost = cost / runs if runs else 0.0
-        score = ranking.recommend_score(belief, z=z) - cost_weight * min(mean_cost, 10.0)
-        reasons = _reasons(pattern, candidates[pk], runs, good, here_runs, here_good, mean_cost)
-        found.append(Recommendation(pattern=pattern, score=score, expected=belief.mean, reasons=reasons))
-    found.sort(key=lambda item: (-item.score, item.pattern.pk))
-    return found[: max(1, min(limit, 50))]
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counted:
+    """What is known of one pattern, of runs that rank."""
+
+    everywhere: ranking.Counts = field(default_factory=ranking.Counts)
+    same_task: ranking.Counts = field(default_factory=ranking.Counts)
+    here: ranking.Counts = field(default_factory=ranking.Counts)  # in exactly this context cell
+    cost_usd: float = 0.0  # of all runs together
+
+
+def _option(pattern: Pattern, counted: _Counted, everything: ranking.Counts, *, incumbent: bool) -> ranking.Option:
+    belief = ranking.posterior(
+        context=counted.here,
+        category=counted.same_task,
+        pattern=counted.everywhere,
+        everything=everything,
+    )
+    runs = counted.everywhere.runs
+    return ranking.Option(
+        name=str(pattern),
+        posterior=belief,
+        context_runs=int(counted.here.runs),
+        runs=int(runs),
+        cost=counted.cost_usd / runs if runs else None,
+        incumbent=incumbent,
+    )
 
 
 def _candidates(context: Mapping[str, Any], user: Any) -> dict[int, list[str]]:
@@ -98,44 +117,36 @@ def _candidates(context: Mapping[str, Any], user: Any) -> dict[int, list[str]]:
     return {pk: [] for pk in best}
 
 
-def _counts(ids: list[int], cell: str) -> dict[int, tuple[int, int, int, int, float]]:
-    """{pattern id: (runs, successes, runs in the cell, successes in the cell, cost)} of what ranks."""
-    rows = DailyRollup.objects.filter(source=Source.MEASURED, ranks=True, pattern__in=ids[:900]).order_by()
+def _counts(ids: list[int], cell: str) -> dict[int, _Counted]:
+    """{pattern id: what its ranking runs say}; one query."""
+    rows = DailyRollup.objects.filter(source=Source.MEASURED, ranks=True, pattern__in=ids).order_by()
+    task = cell.split(";")[0] if cell.startswith("task=") else ""
+    same_task = Q(cell=task) | Q(cell__startswith=f"{task};") if task else Q(pk__in=[])
     in_cell = Q(cell=cell)
     sums = rows.values_list("pattern_id").annotate(
         n=Sum("runs"),
         k=Sum("successes"),
+        tn=Sum("runs", filter=same_task, default=0),
+        tk=Sum("successes", filter=same_task, default=0),
         hn=Sum("runs", filter=in_cell, default=0),
         hk=Sum("successes", filter=in_cell, default=0),
         cost=Sum("cost_usd_sum"),
     )
-    return {pk: (n, k, hn, hk, cost) for pk, n, k, hn, hk, cost in sums}
+    return {
+        pk: _Counted(
+            everywhere=ranking.Counts(successes=k, runs=n),
+            same_task=ranking.Counts(successes=tk, runs=tn),
+            here=ranking.Counts(successes=hk, runs=hn),
+            cost_usd=cost,
+        )
+        for pk, n, k, tn, tk, hn, hk, cost in sums
+    }
 
 
-def _totals(candidates: Mapping[int, Any]) -> dict[int, tuple[int, int, int, int]]:
-    """{pattern id: (runs and successes of everything, then of its category)}."""
-    rows = Pattern.objects.filter(ranked_runs__gt=0).order_by().values_list("category")
-    sums = {category: (n, k) for category, n, k in rows.annotate(n=Sum("ranked_runs"), k=Sum("ranked_successes"))}
-    everything = (sum(n for n, _ in sums.values()), sum(k for _, k in sums.values()))
-    categories = dict(Pattern.objects.filter(pk__in=list(candidates)[:900]).values_list("pk", "category"))
-    return {pk: (*everything, *sums.get(categories.get(pk, ""), (0, 0))) for pk in candidates}
-
-
-def _reasons(
-    pattern: Pattern, common: list[str], runs: int, good: int, here_runs: int, here_good: int, cost: float
-) -> tuple[str, ...]:
-    reasons = []
-    if here_runs:
-        reasons.append(f"{here_good} of {here_runs} runs succeeded in this context")
-    if runs > here_runs:
-        reasons.append(f"{good} of {runs} runs succeeded in all contexts")
-    if common:
-        reasons.append("fits " + ", ".join(sorted(set(common))[:5]))
-    if pattern.ratings_count:
-        reasons.append(f"{pattern.rating_shrunk:.1f} stars from {pattern.ratings_count} people")
-    if runs and cost:
-        reasons.append(f"about ${cost:.2f} a run")
-    return tuple(reasons or ["not tried here yet"])
+def _everything() -> ranking.Counts:
+    """Runs that rank, of all patterns together."""
+    sums = Pattern.objects.filter(ranked_runs__gt=0).aggregate(n=Sum("ranked_runs"), k=Sum("ranked_successes"))
+    return ranking.Counts(successes=sums["k"] or 0, runs=sums["n"] or 0)
 
 
 def similar(*, pattern: Pattern, user: Any, limit: int = 6) -> list[Pattern]:
@@ -152,4 +163,4 @@ def similar(*, pattern: Pattern, user: Any, limit: int = 6) -> list[Pattern]:
     likely = sorted(counts, key=lambda pk: -counts[pk])[:200]
     rows = Pattern.objects.published().visible_to(user).filter(pk__in=likely).values_list("pk", "success_floor")
     best = sorted(rows, key=lambda row: (-counts[row[0]], -row[1], row[0]))[:limit]
-    return list(_load([pk for pk, _ in best]))
+    return list(load([pk for pk, _ in best]))

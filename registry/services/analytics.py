@@ -26,7 +26,6 @@ from registry.models import DailyRollup, Decision, Membership, Outcome, Pattern,
 from registry.services.claims import claimed_numbers
 
 REPORTER_CAP = 20
-RATED_FROM = 5  # runs; with fewer a list says "n runs, not rated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +47,7 @@ class Rate:
     @property
     def is_rated(self) -> bool:
         """Whether there are enough runs to show a bar."""
-        return self.runs >= RATED_FROM
+        return self.runs >= ranking.LEAST_RATED
 
     def to_json(self) -> dict[str, Any]:
         """The shape every API answer uses."""
@@ -87,9 +86,9 @@ class Evidence:
 
 def rate_of(successes: int, runs: int, *, nodes: int = 0) -> Rate:
     """The rate of k successes in n runs."""
-    low, high = ranking.wilson(successes, runs)
+    low, high = ranking.wilson_interval(successes, runs)
     return Rate(
-        runs=runs, successes=successes, low=low, high=high, shrunk=ranking.shrunk_rate(successes, runs), nodes=nodes
+        runs=runs, successes=successes, low=low, high=high, shrunk=ranking.shrunk_mean(successes, runs), nodes=nodes
     )
 
 
@@ -234,7 +233,7 @@ def ranked_numbers(pattern_id: int) -> dict[str, Any]:
     return {
         "ranked_runs": round(runs),
         "ranked_successes": round(successes),
-        "success_floor": ranking.success_floor(successes, runs) if runs else 0.0,
+        "success_floor": ranking.lower_quantile(successes, runs) if runs else 0.0,
     }
 
 
@@ -343,13 +342,31 @@ def failures_of(subject: Pattern | PatternVersion, *, source: str = Source.MEASU
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def recent_rate(version: PatternVersion, *, half_life_runs: float = 100.0, window: int = 1000) -> float | None:
-    """The measured rate now, each run weighing half of one ``half_life_runs`` later; None without runs."""
-    ended = Outcome.objects.filter(version=version, source=Source.MEASURED).order_by("-id")
-    latest = list(ended.values_list("succeeded", flat=True)[:window])
-    weights = [0.5 ** (age / half_life_runs) for age in range(len(latest))]
-    total = sum(weights)
-    return sum(w for w, good in zip(weights, latest, strict=True) if good) / total if total else None
+def current_rate(version: PatternVersion) -> ranking.Counts:
+    """
+    The measured counts as they weigh now: half-life 100 runs, restarted where the rate changed,
+    and what the version it follows brings at a quarter of its weight.
+    """
+    days = _daily(version)
+    earlier = (
+        PatternVersion.objects.light()
+        .filter(pattern_id=version.pattern_id, sort_key__lt=version.sort_key)
+        .order_by("-sort_key")
+        .first()
+    )
+    parent = ranking.total(_daily(earlier)) if earlier else None
+    return ranking.current(days, parent)
+
+
+def _daily(version: PatternVersion) -> list[ranking.Counts]:
+    rows = (
+        DailyRollup.objects.filter(version=version, source=Source.MEASURED)
+        .order_by()
+        .values_list("day")
+        .annotate(n=Sum("runs"), k=Sum("successes"))
+        .order_by("day")
+    )
+    return [ranking.Counts(successes=k, runs=n) for _, n, k in rows]
 
 
 def csv_rows(pattern: Pattern, *, since: date, until: date) -> Iterable[list[Any]]:

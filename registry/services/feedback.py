@@ -96,7 +96,7 @@ def refresh_ratings(pattern: Pattern) -> None:
     sums = Rating.objects.filter(pattern=pattern, ranks=True, is_hidden=False).aggregate(n=Count("pk"), s=Sum("stars"))
     count, total = sums["n"], sums["s"] or 0
     Pattern.objects.filter(pk=pattern.pk).update(
-        ratings_count=count, ratings_sum=total, rating_shrunk=ranking.shrunk_stars(total, count) if count else 0.0
+        ratings_count=count, ratings_sum=total, rating_shrunk=ranking.rating_mean(total, count) if count else 0.0
     )
 
 

@@ -21,16 +21,11 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Q
 
+from registry import ranking
 from registry.errors import InvalidRequest, NothingLearned
 from registry.models import Decision, LineageEdge, Outcome, Owner, PatternVersion, Source, User, Via
 from registry.services import analytics, finding, publishing, writing
 from registry.services.analytics import Rate
-
-RECURS_FROM = 3  # decisions of one kind in one context
-GOOD_FROM = 0.5  # Wilson lower bound of their success
-BETTER_BY = 0.15  # of a version over its parent, in success rate
-BETTER_FROM_RUNS = 3
-FORK_FROM, MERGE_FROM = 0.85, 0.90  # KSI's own thresholds
 
 
 def load_pattern(*, reference: str, user: Any) -> dict[str, Any]:
@@ -160,13 +155,13 @@ def proposed_rules(version: PatternVersion) -> list[ProposedRule]:
         settled.order_by()
         .values("decision_type", "context_key")
         .annotate(n=Count("pk"), k=Count("pk", filter=Q(succeeded=True)))
-        .filter(n__gte=RECURS_FROM)
+        .filter(n__gte=ranking.learning.LEAST_RECURRENCES)
     )
     rules = []
     for group in groups:
-        evidence = analytics.rate_of(group["k"], group["n"])
-        if evidence.low < GOOD_FROM:
+        if not ranking.rule_evidence(group["k"], group["n"]).proposed:
             continue
+        evidence = analytics.rate_of(group["k"], group["n"])
         latest = settled.filter(decision_type=group["decision_type"], context_key=group["context_key"]).last()
         assert latest is not None
         rules.append(
@@ -206,19 +201,20 @@ class ProposedDerivation:
 
 
 def proposed_derivations(version: PatternVersion) -> list[ProposedDerivation]:
-    """Texts made from ``version`` that beat it by 15 points over 3 or more measured runs: worth a fork or a merge."""
+    """Texts made from ``version`` that clearly beat it in measured runs: worth a fork, or a merge."""
     base = analytics.evidence_of(version).measured
-    if base.rate is None:
-        return []
     children = LineageEdge.objects.filter(parent_digest=version.digest).values("child_digest")
     found = []
     for child in PatternVersion.objects.light().filter(digest__in=children).select_related("pattern__owner")[:50]:
         measured = analytics.evidence_of(child).measured
-        rate = measured.rate
-        if rate is None or measured.runs < BETTER_FROM_RUNS or rate - base.rate < BETTER_BY or rate < FORK_FROM:
-            continue
-        op = "merge" if rate >= MERGE_FROM else "fork"
-        found.append(ProposedDerivation(version=child, parent=version, op=op, rate=measured, parent_rate=base))
+        proposal = ranking.proposal_for(
+            ranking.Counts(successes=measured.successes, runs=measured.runs),
+            ranking.Counts(successes=base.successes, runs=base.runs),
+        )
+        if proposal is not None:
+            found.append(
+                ProposedDerivation(version=child, parent=version, op=proposal, rate=measured, parent_rate=base)
+            )
     return found
 
 
@@ -370,7 +366,7 @@ def _insights(version: PatternVersion) -> list[str]:
     failures = Outcome.objects.filter(version=version, source=Source.MEASURED, succeeded=False)
     most = failures.order_by().values_list("failure_type").annotate(n=Count("pk")).order_by("-n").first()
     found = []
-    if most and most[1] >= RECURS_FROM:
+    if most and most[1] >= ranking.learning.LEAST_RECURRENCES:
         found.append(f"{most[1]} measured runs failed with {most[0]}")
     cells = [pair for pair in analytics.rates_by_context(version.pattern) if pair[0] and pair[1].is_rated]
     if len(cells) >= 2:
