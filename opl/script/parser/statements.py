@@ -76,6 +76,15 @@ def parse(text: str, *, first_line: int = 1) -> Script:
     return Script(title=title_of(text), body=body, problems=problems)
 
 
+_FOLLOWERS = {
+    "IF": ("ELSE", "ELIF"),
+    "ELSE": ("ELSE", "ELIF"),
+    "ELIF": ("ELSE", "ELIF"),
+    "TRY": ("CATCH",),
+    "AWAIT": ("TIMEOUT",),
+}
+
+
 class Statements:
     """Reads blocks of statements."""
 
@@ -171,14 +180,16 @@ class Statements:
 
     def _guarded(self, line: Line) -> Stmt | None:
         """The statement of a line; an error is reported, and the block below is read for its own errors."""
-        at = At(line.number, line.indent + 1)
-        start = self.index
+        at, depth = At(line.number, line.indent + 1), self.depth
         try:
             if not line.broken:
                 return self.statement(Cursor(line.tokens, at), line)
         except Unreadable as error:
             self.report(error.problem)
-        if self.index == start:
+            self.depth = depth
+        self.block(line.indent)
+        first = line.tokens[0].upper if line.tokens else ""
+        while self.follower(line, *_FOLLOWERS.get(first, ())) is not None:
             self.block(line.indent)
         return None
 
