@@ -64,7 +64,7 @@ def swiss_pairing(context: Context, players: Any, standings: Any = None) -> list
     `standings` maps players to points, or to `{points, opponents}`, or lists
     objects `{player, points, opponents}`. An odd player out, the last who had
     no bye as far as is known, is in no pair.
-    """  # noqa: E501
+    """
     table = _standings(standings)
     waiting = sorted(
         list_argument(context, "SWISS_PAIRING", players), key=lambda player: -table.points(player)
