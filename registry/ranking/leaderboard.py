@@ -91,9 +91,7 @@ def _merged(duels: Mapping[tuple[str, str], Duel]) -> dict[tuple[str, str], Duel
         key = (second, first) if flip else (first, second)
         wins, losses = (duel.losses, duel.wins) if flip else (duel.wins, duel.losses)
         before = found.get(key, Duel())
-        found[key] = Duel(
-            wins=before.wins + wins, losses=before.losses + losses, ties=before.ties + duel.ties
-        )
+        found[key] = Duel(wins=before.wins + wins, losses=before.losses + losses, ties=before.ties + duel.ties)
     return found
 
 
@@ -160,9 +158,7 @@ def _inverse(matrix: list[list[float]]) -> list[list[float]]:
         for index in range(size):
             factor = rows[index][column]
             if index != column and factor:
-                rows[index] = [
-                    value - factor * base for value, base in zip(rows[index], rows[column], strict=True)
-                ]
+                rows[index] = [value - factor * base for value, base in zip(rows[index], rows[column], strict=True)]
     return [row[size:] for row in rows]
 
 

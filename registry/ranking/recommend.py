@@ -68,9 +68,7 @@ def recommend(
     found = [
         Recommendation(
             option=option,
-            score=option.posterior.mean
-            + z * option.posterior.sd
-            - cost_weight * _doublings(option.cost, usual),
+            score=option.posterior.mean + z * option.posterior.sd - cost_weight * _doublings(option.cost, usual),
             reasons=_reasons(option, incumbent, usual, explore),
         )
         for option in every

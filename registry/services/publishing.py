@@ -456,6 +456,10 @@ class _Act:
         )
 
 
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
 def digest_of(source: bytes) -> str:
     """The digest a source is known by: its sha256, hex."""
     return hashlib.sha256(source).hexdigest()
