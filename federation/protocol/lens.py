@@ -198,5 +198,8 @@ def _pointer(value: Any, name: str) -> str:
 def _tool_use(value: Any) -> ToolUse:
     entry = fields.obj(value, "lens.tool_use")
     return ToolUse(
-        **{name: fields.text(entry.get(name), f"lens.tool_use.{name}", longest=100) for name in ("type", "name", "input")}
+        **{
+            name: fields.text(entry.get(name), f"lens.tool_use.{name}", longest=100)
+            for name in ("type", "name", "input")
+        }
     )

@@ -193,11 +193,15 @@ def read(statement: Statement) -> RootDocument:
         version=fields.integer(get("version"), "version", least=1),
         threshold=fields.integer(get("threshold"), "threshold", least=1, most=len(root_keys)),
         root_keys=root_keys,
-        transport=_keys(roles.get("transport", []), "roles.transport", least=0, most=0 if owner == "author" else MOST_KEYS),
+        transport=_keys(
+            roles.get("transport", []), "roles.transport", least=0, most=0 if owner == "author" else MOST_KEYS
+        ),
         publish=publish,
         domains=fields.texts(get("domains", []), "domains", most=MOST_KEYS, longest=253),
         not_after=None if get("not_after") is None else fields.seconds(get("not_after"), "not_after"),
-        previous=None if get("prev_root_sha256") is None else fields.digest(get("prev_root_sha256"), "prev_root_sha256"),
+        previous=None
+        if get("prev_root_sha256") is None
+        else fields.digest(get("prev_root_sha256"), "prev_root_sha256"),
         retired=_retired(get("retired"), publish),
         payload_sha256=sha256(statement.envelope.payload).hexdigest(),
         statement=statement,

@@ -165,7 +165,9 @@ def _kind(body: Mapping[str, Any]) -> str:
         strictjson.refuse("predicateType is missing")
     kind = predicate_type.removeprefix(PREDICATE_PREFIX).removesuffix(PREDICATE_SUFFIX)
     if kind not in kinds.KINDS or predicate_type != f"{PREDICATE_PREFIX}{kind}{PREDICATE_SUFFIX}":
-        raise Refused("unknown-kind", f"this node does not know {predicate_type[:100]}; it will look again once upgraded")
+        raise Refused(
+            "unknown-kind", f"this node does not know {predicate_type[:100]}; it will look again once upgraded"
+        )
     return kind
 
 
@@ -176,5 +178,6 @@ def _subject(body: Mapping[str, Any]) -> Subject:
     entry = fields.obj(subjects[0], "the subject")
     digests = fields.obj(entry.get("digest"), "the subject's digest")
     return Subject(
-        fields.text(entry.get("name"), "the subject's name", longest=300), fields.digest(digests.get("sha256"), "sha256")
+        fields.text(entry.get("name"), "the subject's name", longest=300),
+        fields.digest(digests.get("sha256"), "sha256"),
     )

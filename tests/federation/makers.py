@@ -50,18 +50,21 @@ class Identity:
     def document(self, **changes: Any) -> dict[str, Any]:
         """The next root document as JSON."""
         previous = self.statements[-1] if self.statements else None
-        return root.predicate(
-            owner=self.owner,
-            identity=self.id,
-            version=len(self.statements) + 1,
-            threshold=self.threshold,
-            root_keys=[key.public for key in self.root_keys],
-            publish=[key.public for key in self.publish],
-            transport=[key.public for key in self.transport],
-            not_after=self.not_after,
-            previous=previous and sha256(previous.envelope.payload).hexdigest(),
-            retired=self.retired,
-        ) | changes
+        return (
+            root.predicate(
+                owner=self.owner,
+                identity=self.id,
+                version=len(self.statements) + 1,
+                threshold=self.threshold,
+                root_keys=[key.public for key in self.root_keys],
+                publish=[key.public for key in self.publish],
+                transport=[key.public for key in self.transport],
+                not_after=self.not_after,
+                previous=previous and sha256(previous.envelope.payload).hexdigest(),
+                retired=self.retired,
+            )
+            | changes
+        )
 
     def signed(self, document: Mapping[str, Any], signers: Sequence[SecretKey]) -> Statement:
         subject = Subject(self.id, sha256(repr(document).encode()).hexdigest())
@@ -81,8 +84,12 @@ class Identity:
 
 def node(name: str = "north", *, roots: int = 1, threshold: int = 1) -> Identity:
     return Identity(
-        name, "node", [secret(f"{name} root {n}") for n in range(roots)], [secret(f"{name} publish")],
-        [secret(f"{name} transport")], threshold,
+        name,
+        "node",
+        [secret(f"{name} root {n}") for n in range(roots)],
+        [secret(f"{name} publish")],
+        [secret(f"{name} transport")],
+        threshold,
     )
 
 
@@ -95,7 +102,13 @@ def latest(identity: Identity) -> RootDocument:
 
 
 def release_predicate(
-    by: Identity, origin: Identity, *, name: str = "ada/echo", version: str = "1.0.0", source: str = SOURCE, **changes: Any
+    by: Identity,
+    origin: Identity,
+    *,
+    name: str = "ada/echo",
+    version: str = "1.0.0",
+    source: str = SOURCE,
+    **changes: Any,
 ) -> dict[str, Any]:
     digest = sha256(source.encode()).hexdigest()
     return {
@@ -122,16 +135,27 @@ def release(by: Identity, origin: Identity, *, signers: Sequence[SecretKey] | No
     return statement.sign("release", predicate, subject=subject, signers=signers or by.publish)
 
 
-def withdrawal(kind: str, by: Identity, target: str, *, created: int = NOON, **changes: Any) -> Statement:
+def withdrawal(kind: str, by: Identity, of: str, /, **changes: Any) -> Statement:
     predicate = {
-        by.owner: by.id, "target": target, "reason": "it loops", "successor": None, "created": fields.written(created)
+        by.owner: by.id,
+        "target": of,
+        "reason": "it loops",
+        "successor": None,
+        "created": fields.written(NOON),
     } | changes
-    return statement.sign(kind, predicate, subject=Subject("withdrawn", target), signers=by.publish)
+    return statement.sign(kind, predicate, subject=Subject("withdrawn", of), signers=by.publish)
 
 
 def usage(by: Identity, digest: str, **changes: Any) -> Statement:
     predicate = {
-        "node": by.id, "digest": digest, "cell": "review|claude|", "period": 744, "revision": 1, "runs": 40,
-        "success": 30, "profile": "org", "epsilon": None,
+        "node": by.id,
+        "digest": digest,
+        "cell": "review|claude|",
+        "period": 744,
+        "revision": 1,
+        "runs": 40,
+        "success": 30,
+        "profile": "org",
+        "epsilon": None,
     } | changes
     return statement.sign("usage", predicate, subject=Subject("usage", digest), signers=by.publish)

@@ -45,7 +45,7 @@ class TestIdentity:
     def test_has_a_fingerprint_of_eight_words_that_carry_88_bits(self):
         words = keys.fingerprint([VECTOR_KEY], 1).split()
 
-        assert words == "session scene olympic wide ocean usage frozen balance".split()
+        assert words == ["session", "scene", "olympic", "wide", "ocean", "usage", "frozen", "balance"]
         number = 0
         for word in words:
             number = number << 11 | keys._words().index(word)
@@ -65,7 +65,9 @@ class TestPublicKey:
             keys.public_key(hex_key)
         assert refusal.value.code == "weak-key"
 
-    @pytest.mark.parametrize("text", ["", "3B" + VECTOR_KEY[2:], VECTOR_KEY[:-2], "zz" + VECTOR_KEY[2:], VECTOR_KEY + "\n"])
+    @pytest.mark.parametrize(
+        "text", ["", "3B" + VECTOR_KEY[2:], VECTOR_KEY[:-2], "zz" + VECTOR_KEY[2:], VECTOR_KEY + "\n"]
+    )
     def test_refuses_anything_but_64_lowercase_hex_digits(self, text):
         with pytest.raises(Refused) as refusal:
             keys.public_key(text)

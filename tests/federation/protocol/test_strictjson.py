@@ -74,9 +74,19 @@ class TestLoads:
         except Refused as refusal:
             assert refusal.code == "schema-invalid"
 
-    @given(st.recursive(st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(
-        st.characters(exclude_characters="\0", exclude_categories=["Cs"])), lambda inner: st.lists(inner) | st.dictionaries(
-        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), inner), max_leaves=20))
+    @given(
+        st.recursive(
+            st.none()
+            | st.booleans()
+            | st.integers(-(2**53), 2**53)
+            | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+            lambda inner: (
+                st.lists(inner)
+                | st.dictionaries(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), inner)
+            ),
+            max_leaves=20,
+        )
+    )
     def test_reads_what_dumps_writes(self, value):
         assert strictjson.loads(strictjson.dumps(value), plain_escapes=True) == value
 
