@@ -14,11 +14,13 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
+from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
+django_application = get_wsgi_application()  # sets the apps up, which the modules below need
 
-from hub import live
-from hub.wsgi import application as django_application
+from hub import live  # noqa: E402
+from hub.mcp.server import make_application, make_server  # noqa: E402
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
