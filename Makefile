@@ -19,7 +19,8 @@ run: .venv ## set up everything and start the hub: web and workers, SQLite, no k
 	@$(BIN)/python manage.py serve --setup
 
 test: .venv ## run every test (T=path::name for some, DB=postgres for PostgreSQL)
-	@$(BIN)/python -m pytest $(T)
+	@$(BIN)/python -m tests.servers install
+	@$(if $(filter postgres,$(DB)),$(BIN)/python -m tests.servers postgres -- )$(BIN)/python -m pytest $(if $(T),$(T),-n 2 --dist worksteal)
 
 format: .venv ## put the code into its usual form
 	$(BIN)/ruff check --fix-only --quiet .
