@@ -135,9 +135,7 @@ class Composer:
         self.nodes += nodes
         self.characters += characters
         if self.nodes > self._limits["nodes"]:
-            raise self._refused(
-                "nodes", f"the document has more than {self._limits['nodes']:,} nodes", offset
-            )
+            raise self._refused("nodes", f"the document has more than {self._limits['nodes']:,} nodes", offset)
         if self.characters > self._limits["characters"]:
             allowed = f"{self._limits['characters']:,}"
             raise self._refused("expansion", f"aliases expand to more than {allowed} characters", offset)

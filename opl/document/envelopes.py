@@ -88,9 +88,7 @@ def _in_file(problems: tuple[Problem, ...] | list[Problem], file: str) -> tuple[
 
 def _first_line(text: str) -> str:
     """The first line that says something; comments do not."""
-    return next(
-        (line for line in split_lines(text) if line.strip() and not line.lstrip().startswith("#")), ""
-    )
+    return next((line for line in split_lines(text) if line.strip() and not line.lstrip().startswith("#")), "")
 
 
 def _is_script(text: str, suffix: str) -> bool:
@@ -116,9 +114,7 @@ def _read_front(
     body = front.body
     if _KEY.match(_first_line(body).strip()) or (not body.strip() and suffix not in (".md", ".markdown")):
         # Comments in place of the markers keep every offset and line where it is.
-        whole = (
-            "#" + text[1 : len(text) - len(body)].replace("\n---", "\n#--").replace("\r---", "\r#--") + body
-        )
+        whole = "#" + text[1 : len(text) - len(body)].replace("\n---", "\n#--").replace("\r---", "\r#--") + body
         loaded = load_text(whole, limits=limits, before=problems)
         if isinstance(loaded.value, dict):
             return _read_yaml(data, loaded, text)
@@ -260,8 +256,7 @@ def _common(loaded: Loaded) -> dict[str, Any]:
         "performance": reading.mapping(value, "performance"),
         "capabilities": _capabilities(value),
         "security_profile": reading.string(value, "security_profile"),
-        "success_when": reading.string(value, "success_when")
-        or reading.string(value, "pattern", "success_when"),
+        "success_when": reading.string(value, "success_when") or reading.string(value, "pattern", "success_when"),
         "score": reading.string(value, "score") or reading.string(value, "pattern", "score"),
         "lineage": parents_of(loaded),
         "forks": forks_of(value),

@@ -90,9 +90,7 @@ def _closes(line: str, mark: str) -> bool:
     return len(text) >= len(mark) and text == mark[0] * len(text)
 
 
-def _fence(
-    opened: re.Match[str], content: list[str], first_line: int, heading: str, *, closed: bool
-) -> Fence:
+def _fence(opened: re.Match[str], content: list[str], first_line: int, heading: str, *, closed: bool) -> Fence:
     indent = len(opened[1])
     language = opened[3].split()[0].lower() if opened[3] else ""
     return Fence(

@@ -170,9 +170,7 @@ class Document:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     scripts: tuple[ScriptSource, ...] = ()  # of every role, in order of the text
-    parameters: Mapping[str, Any] | None = (
-        None  # JSON Schema of the inputs, from ``parameters`` and ``variables``
-    )
+    parameters: Mapping[str, Any] | None = None  # JSON Schema of the inputs, from ``parameters`` and ``variables``
     variables: Mapping[str, Any] = field(default_factory=dict)  # as written
     inputs: tuple[Input, ...] = ()
     adaptive_rules: tuple[AdaptiveRule, ...] = ()

@@ -56,9 +56,7 @@ def _whole(value: Any) -> Iterator[_Found]:
         yield from _named(reading.dig(value, *path), path, Role.SCRIPT, formal=True)
     for path in (("strategies",), ("pattern", "strategies")):
         yield from _named(reading.dig(value, *path), path, Role.FRAGMENT, formal=True)
-    yield from _named(
-        reading.dig(value, "orchestration_logic"), ("orchestration_logic",), Role.SCRIPT, formal=False
-    )
+    yield from _named(reading.dig(value, "orchestration_logic"), ("orchestration_logic",), Role.SCRIPT, formal=False)
     if reading.string(value, "pattern", "strategy"):
         yield from _named(value["pattern"]["strategy"], ("pattern", "strategy"), Role.SCRIPT, formal=False)
 
@@ -77,9 +75,7 @@ def _named(value: Any, path: tuple[str, ...], role: Role, *, formal: bool) -> It
             text = reading.string(item, "script")
             if text:
                 title = reading.first_string(item, "title", "name") or title_of(text) or str(index + 1)
-                yield _Found(
-                    pointer=pointer_of(*path, index, "script"), title=title, role=role, formal=formal
-                )
+                yield _Found(pointer=pointer_of(*path, index, "script"), title=title, role=role, formal=formal)
 
 
 def _stages(value: Any) -> Iterator[_Found]:
@@ -98,9 +94,7 @@ def _conditions(value: Any) -> Iterator[_Found]:
         for index, rule in enumerate(reading.sequence(value, *path)):
             if reading.string(rule, "condition"):
                 pointer = pointer_of(*path, index, "condition")
-                yield _Found(
-                    pointer=pointer, title=f"adaptive_rules[{index}]", role=Role.CONDITION, formal=True
-                )
+                yield _Found(pointer=pointer, title=f"adaptive_rules[{index}]", role=Role.CONDITION, formal=True)
     for path in (("success_when",), ("pattern", "success_when"), ("score",), ("pattern", "score")):
         if reading.string(value, *path):
             yield _Found(pointer=pointer_of(*path), title=path[-1], role=Role.CONDITION, formal=True)
