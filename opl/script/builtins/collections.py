@@ -89,9 +89,7 @@ def entries(context: Context, object_: Any) -> list[Any]:
 @builtin("FILTER", predicates=["predicate"])
 def filter_(context: Context, list_: Any, predicate: Any) -> Any:
     """The elements for which the predicate is true; of an object, an object."""
-    kept = [
-        (key, element) for key, element, said in read_all(context, "FILTER", list_, predicate) if truthy(said)
-    ]
+    kept = [(key, element) for key, element, said in read_all(context, "FILTER", list_, predicate) if truthy(said)]
     return dict(kept) if type(list_) is dict else [element for _, element in kept]
 
 
