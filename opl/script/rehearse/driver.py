@@ -27,6 +27,7 @@ from opl.script.world import EMITTED, LOCAL_EVENTS, World, names_of
 
 START_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z, where every rehearsal's clock begins
 DEFAULT_AWAIT_SECONDS = 120.0
+RUN_SECONDS = 24 * 3600  # virtual time that a run may take
 _SILENT = frozenset({"agent:status", "agent:progress", "agent:result", "orchestration:request_termination"})
 _REPLY, _TIMER = 0, 1  # what happens first at one instant
 
@@ -77,7 +78,9 @@ class Stage:
         self._feed({"kind": "start", "at": self.now})
         while self._queue and not self._ended:
             due, kind, number = heapq.heappop(self._queue)
-            if kind == _REPLY and number in self._replies:
+            if due > START_MS + RUN_SECONDS * 1000:
+                self._run_out()
+            elif kind == _REPLY and number in self._replies:
                 self.now = due
                 self._deliver(number)
             elif kind == _TIMER and number in self._timers:
@@ -88,6 +91,21 @@ class Stage:
         self.record.state = self.state
         self.record.decisions = [{**each, "at": self._seconds(each["at"])} for each in copy(self.world.decisions)]
         return self.record
+
+    def _run_out(self) -> None:
+        """The run takes longer than it may: it ends, and nothing of it is lost."""
+        self.now = START_MS + RUN_SECONDS * 1000
+        reason = f"the limit of {RUN_SECONDS // 3600} hours is used up"
+        self._queue.clear()
+        self._feed(
+            {
+                "kind": "terminate",
+                "status": "failed",
+                "reason": reason,
+                "at": self.now,
+                "code": "opl.limit.seconds",
+            }
+        )
 
     def _feed(self, given: Input) -> None:
         self.state, effects = step(self.program, self.state, [given])
