@@ -177,7 +177,7 @@ def _linear_pattern_properties(
                 yield from validator.descend(value, subschema, path=key, schema_path=pattern)
 
 
-_Linear: Any = extend(
+_Linear: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     {"pattern": _linear_pattern, "patternProperties": _linear_pattern_properties},
 )
@@ -193,7 +193,7 @@ def _validator(name: str) -> Any:
 
 
 def _problems(errors: Iterator[ValidationError], place: Place | None, below: str) -> list[Problem]:
-    found = []
+    found: list[Problem] = []
     for error in errors:
         if len(found) == _MOST:
             break
