@@ -67,7 +67,9 @@ def _number(value: Any, default: float, high: float = 1.0) -> float:
 def _choices(value: Any) -> dict[str, Sequence[Any]]:
     if not isinstance(value, Mapping):
         return {}
-    return {str(name): choices if isinstance(choices, list) and choices else [choices] for name, choices in value.items()}
+    return {
+        str(name): choices if isinstance(choices, list) and choices else [choices] for name, choices in value.items()
+    }
 
 
 class SimulatedAgents:

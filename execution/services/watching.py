@@ -1,8 +1,9 @@
 """
-What observers read: the events of runs past a sequence, for pages and streams.
+What a live page is told of runs: the feed behind ``/live/runs/<id>``.
 
-``RunFeed`` is what the hub's server-sent events ask (hub/live.py): one query
-for all runs that anybody watches, however many they are.
+One query a round for all watched runs: each has a sequence it was read up to,
+and what lies past it comes in order. A run that has ended says so with its
+last message, so that its streams can end too.
 """
 
 from __future__ import annotations
@@ -12,60 +13,57 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db.models import Q
 
-from execution import states
 from execution.models import Effect, Event, Run
 from execution.models.stored import load_many
-from registry.models import User
+from execution.services import sessions
+from execution.states import RUN_ENDED
 
-BATCH = 500  # events of one run in one read; the next read goes on behind them
+BATCH = 500  # events of one page
+ROUND_LIMIT = 2000  # events read at once; what is left comes in the next round
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One event of a run, as a stream sends it."""
+class RunMessage:
+    """One event of a run, as ``hub.live`` sends it."""
 
-    sequence: int  # counts from 1, without gaps
-    name: str  # the SSE event type: the event's kind
+    sequence: int
+    name: str
     data: Mapping[str, Any]
-    last: bool = False  # the run has ended, and this was its last event
+    last: bool = False
 
 
 class RunFeed:
-    """The events of runs, for the hub's tailer."""
+    """Implements ``hub.live.Feed`` for runs; a subject is a run's id."""
 
     def may_watch(self, user_id: int | None, subject: str) -> bool:
-        """Whether this person may see the run ``subject`` (its id as text)."""
-        if not is_id(subject):
+        """Whether this person may see the run; False for an id that is none."""
+        if not subject.isdecimal() or len(subject) > 18:
             return False
-        user = User.objects.filter(pk=user_id).first() if user_id is not None else None
+        user = get_user_model().objects.filter(pk=user_id).first() if user_id is not None else None
         return Run.objects.visible_to(user).filter(pk=int(subject)).exists()
 
-    def read(self, after: Mapping[str, int]) -> Mapping[str, list[Message]]:
-        """For each run the messages past the given sequence, in order."""
-        wanted = {int(subject): sequence for subject, sequence in after.items() if is_id(subject)}
-        if not wanted:
-            return {}
-        news = Run.objects.filter(pk__in=wanted).values_list("pk", "events_count", "status")
-        behind = {pk: (count, status) for pk, count, status in news if count > wanted[pk]}
-        if not behind:
-            return {}
-        window = Q()
-        for pk in behind:
-            window |= Q(run_id=pk, sequence__gt=wanted[pk], sequence__lte=wanted[pk] + BATCH)
-        rows = list(Event.objects.filter(window).order_by("run_id", "sequence"))
-        messages: dict[str, list[Message]] = defaultdict(list)
-        for row, shown in zip(rows, events_json(rows), strict=True):
-            count, status = behind[row.run_id]
-            last = row.sequence == count and status in states.RUN_ENDED
-            messages[str(row.run_id)].append(Message(sequence=row.sequence, name=row.kind, data=shown, last=last))
+    def read(self, after: Mapping[str, int]) -> Mapping[str, list[RunMessage]]:
+        """The new events of every watched run."""
+        wanted = Q(pk__in=[])
+        for subject, sequence in after.items():
+            wanted |= Q(run_id=int(subject), sequence__gt=sequence)
+        events = list(Event.objects.filter(wanted).order_by("run_id", "sequence")[:ROUND_LIMIT])
+        ended = dict(
+            Run.objects.filter(pk__in=[int(subject) for subject in after], status__in=RUN_ENDED).values_list(
+                "pk", "events_count"
+            )
+        )
+        messages: dict[str, list[RunMessage]] = {subject: [] for subject in after}
+        for event in events:
+            messages[str(event.run_id)].append(_message(event, last=ended.get(event.run_id) == event.sequence))
         return messages
 
 
-def is_id(text: str) -> bool:
-    """Whether ``text`` may be a run's id."""
-    return text.isascii() and text.isdecimal() and len(text) < 18
+def _message(event: Event, *, last: bool) -> RunMessage:
+    return RunMessage(sequence=event.sequence, name=event.kind, data=events_json([event])[0], last=last)
 
 
 def events_json(rows: list[Event]) -> list[dict[str, Any]]:
@@ -109,8 +107,6 @@ def decisions(run_id: int) -> list[dict[str, Any]]:
 
 def state_of(run: Run) -> Any:
     """The machine's state after the run's last tick, None before it started. Costs a replay of at most 20 ticks."""
-    from execution.services import sessions
-
     session = sessions.load_session(run.pk)
     return session.state if session is not None else None
 

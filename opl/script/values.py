@@ -213,9 +213,7 @@ def add(left: Any, right: Any) -> Any:
         check_length(len(left) + len(right))
         return left + right
     if a is list or b is list:
-        raise TypeMismatch(
-            f"'+' cannot join {with_article(left)} and {with_article(right)}; put [ ] around one"
-        )
+        raise TypeMismatch(f"'+' cannot join {with_article(left)} and {with_article(right)}; put [ ] around one")
     x, y = _numbers("+", left, right)
     return normal_number(float(x + y))
 
@@ -330,9 +328,7 @@ def _ordered(left: Any, right: Any) -> tuple[Any, Any]:
     a, b = number_of_reply(left), number_of_reply(right)
     if (is_number(a) and is_number(b)) or (type(a) is str and type(b) is str):
         return a, b
-    raise TypeMismatch(
-        f"{with_article(a)} and {with_article(b)} have no order; compare two numbers or two strings"
-    )
+    raise TypeMismatch(f"{with_article(a)} and {with_article(b)} have no order; compare two numbers or two strings")
 
 
 def contains(item: Any, container: Any) -> bool:
@@ -419,9 +415,7 @@ def _copy(value: Any, depth: int, room: list[int]) -> Any:
     _take(len(value), depth, room)
     if type(value) is list:
         return [_copy(v, depth - 1, room) if type(v) is dict or type(v) is list else v for v in value]
-    return {
-        k: _copy(v, depth - 1, room) if type(v) is dict or type(v) is list else v for k, v in value.items()
-    }
+    return {k: _copy(v, depth - 1, room) if type(v) is dict or type(v) is list else v for k, v in value.items()}
 
 
 def weight(value: Any, limit: int = MAX_VALUE_BYTES) -> int:
@@ -592,9 +586,7 @@ def _write(value: Any, pieces: list[str], step: str, line: str, depth: int) -> N
         pieces.append(_word(value))
 
 
-def _write_members(
-    value: list[Any] | dict[str, Any], pieces: list[str], step: str, line: str, depth: int
-) -> None:
+def _write_members(value: list[Any] | dict[str, Any], pieces: list[str], step: str, line: str, depth: int) -> None:
     opening, closing = "[]" if isinstance(value, list) else "{}"
     pieces.append(opening)
     inner = line + step if line else ""

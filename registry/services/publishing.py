@@ -191,7 +191,7 @@ def next_version_of(pattern: Pattern | None, item: ReadPattern) -> tuple[str, st
     if not before:
         return _bumped(newest.version, "minor"), "minor", ("the earlier text cannot be compared any more",)
     bump = smallest_bump(before[0].document, item.document)
-    return _bumped(newest.version, bump.level), bump.level, tuple(bump.reasons)
+    return _bumped(newest.version, bump.size), bump.size, tuple(bump.reasons)
 
 
 def _bumped(version: str, level: str) -> str:
@@ -454,6 +454,10 @@ class _Act:
             published_by=self.user,
             published_at=self.now,
         )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def digest_of(source: bytes) -> str:

@@ -16,9 +16,7 @@ def table() -> str:
         groups.setdefault(builtin.group, {}).setdefault(id(builtin.call), []).append(name)
     parts = []
     for group, functions in groups.items():
-        rows = [
-            (BUILTINS[names[0]].signature, names[1:], BUILTINS[names[0]].doc) for names in functions.values()
-        ]
+        rows = [(BUILTINS[names[0]].signature, names[1:], BUILTINS[names[0]].doc) for names in functions.values()]
         parts.append(_section(group, "function", rows))
     parts.append(_section("Methods", "method", _methods()))
     filters = [(name, list[str](), first_paragraph(apply)) for name, apply in FILTERS.items()]

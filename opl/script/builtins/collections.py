@@ -45,7 +45,7 @@ builtin = registry.builtin
 
 @builtin("RANGE")
 def range_(_context: Context, from_: Any, to: Any = None, step: Any = 1) -> list[Any]:
-    """The numbers from 0 up to but without `from`; with two or three arguments from `from` up to but without `to`, `step` apart."""  # noqa: E501
+    """The numbers from 0 up to but without `from`; with two or three arguments from `from` up to but without `to`, `step` apart."""
     first, last = (0, from_) if to is None else (from_, to)
     low, high, stride = (number_argument("RANGE", each) for each in (first, last, step))
     if stride == 0:
@@ -89,9 +89,7 @@ def entries(context: Context, object_: Any) -> list[Any]:
 @builtin("FILTER", predicates=["predicate"])
 def filter_(context: Context, list_: Any, predicate: Any) -> Any:
     """The elements for which the predicate is true; of an object, an object."""
-    kept = [
-        (key, element) for key, element, said in read_all(context, "FILTER", list_, predicate) if truthy(said)
-    ]
+    kept = [(key, element) for key, element, said in read_all(context, "FILTER", list_, predicate) if truthy(said)]
     return dict(kept) if type(list_) is dict else [element for _, element in kept]
 
 

@@ -154,13 +154,13 @@ def max_(context: Context, list_: Any, key: Any = None, *more: Any) -> Any:
     The largest value of a list; with a key the *element* with the largest key; of two or more values the largest.
 
     `MAX(scores)` is a number, `MAX(runs, run.score)` a run, `MAX(a, b)` the larger of both.
-    """  # noqa: E501
+    """
     return _extreme(context, "MAX", list_, key, more, largest=True)
 
 
 @builtin("MIN", predicates=["key"], key_needs_list=True)
 def min_(context: Context, list_: Any, key: Any = None, *more: Any) -> Any:
-    """The smallest value of a list; with a key the *element* with the smallest key; of two or more values the smallest."""  # noqa: E501
+    """The smallest value of a list; with a key the *element* with the smallest key; of two or more values the smallest."""
     return _extreme(context, "MIN", list_, key, more, largest=False)
 
 

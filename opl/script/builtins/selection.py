@@ -26,18 +26,14 @@ builtin = registry.builtin
 Ranked = tuple[Any, Any, Any]  # (key or index, element, what it is ordered by)
 
 
-def ranked(
-    context: Context, name: str, list_: Any, by: Any, descending: bool
-) -> tuple[list[Ranked], list[Ranked]]:
+def ranked(context: Context, name: str, list_: Any, by: Any, descending: bool) -> tuple[list[Ranked], list[Ranked]]:
     """
     The members in order, and those whose key is null.
 
     Raises:
         TypeMismatch: keys that have no order, or of two kinds.
     """
-    found = [
-        (key, element, number_of_reply(said)) for key, element, said in read_all(context, name, list_, by)
-    ]
+    found = [(key, element, number_of_reply(said)) for key, element, said in read_all(context, name, list_, by)]
     nulls = [member for member in found if member[2] is None]
     members = [member for member in found if member[2] is not None]
     kinds = {type_name(member[2]) for member in members}
@@ -45,9 +41,7 @@ def ranked(
         raise TypeMismatch(f"{name} cannot order {' and '.join(sorted(kinds))}s together")
     if kinds - {"number", "string", "boolean"}:
         example = with_article(members[0][2])
-        raise TypeMismatch(
-            f"{name} has no order for {example}; say by which field: {name}(list, x => x.score)"
-        )
+        raise TypeMismatch(f"{name} has no order for {example}; say by which field: {name}(list, x => x.score)")
     # A stable descending sort: Python's reverse keeps equals in their order.
     members.sort(key=lambda member: member[2], reverse=descending)
     return members, nulls

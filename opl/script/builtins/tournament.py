@@ -64,11 +64,9 @@ def swiss_pairing(context: Context, players: Any, standings: Any = None) -> list
     `standings` maps players to points, or to `{points, opponents}`, or lists
     objects `{player, points, opponents}`. An odd player out, the last who had
     no bye as far as is known, is in no pair.
-    """  # noqa: E501
+    """
     table = _standings(standings)
-    waiting = sorted(
-        list_argument(context, "SWISS_PAIRING", players), key=lambda player: -table.points(player)
-    )
+    waiting = sorted(list_argument(context, "SWISS_PAIRING", players), key=lambda player: -table.points(player))
     if len(waiting) % 2:
         waiting.remove(table.bye(waiting))
     pairs: list[Any] = []
@@ -110,9 +108,7 @@ def _standings(value: Any) -> _Standings:
         return _Standings(value)
     if type(value) is list and all(type(row) is dict for row in value):
         return _Standings({_row_name(row): row for row in value})
-    raise TypeMismatch(
-        f"SWISS_PAIRING needs standings as an object or a list of objects, not {with_article(value)}"
-    )
+    raise TypeMismatch(f"SWISS_PAIRING needs standings as an object or a list of objects, not {with_article(value)}")
 
 
 def _row_name(row: dict[str, Any]) -> str:
@@ -150,9 +146,7 @@ def game(name: str, value: Any) -> tuple[str, str, float]:
         TypeMismatch, BadArgument: no game.
     """
     if type(value) is not dict:
-        raise TypeMismatch(
-            f"{name} needs a game {{winner, loser}} or {{a, b, score}}, not {with_article(value)}"
-        )
+        raise TypeMismatch(f"{name} needs a game {{winner, loser}} or {{a, b, score}}, not {with_article(value)}")
     if value.get("winner") is not None and value.get("loser") is not None:
         first, second, score = value["winner"], value["loser"], 0.5 if value.get("draw") else 1.0
     elif value.get("a") is not None and value.get("b") is not None:
