@@ -97,6 +97,13 @@ class Pattern(models.Model):
         related_name="+",
         help_text="Stable, else newest.",
     )
+    forked_from = models.ForeignKey(
+        "PatternVersion",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="forks",
+        help_text="The version it was copied from; the digests carry the lineage from there.",
+    )
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField(help_text="Last publish; freshness in rankings.")
     revision = models.PositiveIntegerField(default=0)

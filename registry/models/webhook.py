@@ -15,6 +15,9 @@ class Webhook(models.Model):
     secret = models.CharField(max_length=64, help_text="HMAC-SHA256 key; shown once.")
     events = models.JSONField(default=list, help_text="Event names; empty for all.")
     is_active = models.BooleanField(default=True)
+    is_approved = models.BooleanField(
+        default=False, help_text="An administrator of this hub approved the host; nothing is sent before."
+    )
     created_at = models.DateTimeField()
 
     class Meta:
@@ -25,7 +28,7 @@ class Webhook(models.Model):
 
     def wants(self, event: str) -> bool:
         """Whether this address asked for ``event``."""
-        return self.is_active and (not self.events or event in self.events)
+        return self.is_active and self.is_approved and (not self.events or event in self.events)
 
 
 class WebhookDelivery(models.Model):

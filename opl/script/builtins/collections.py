@@ -45,7 +45,7 @@ builtin = registry.builtin
 
 @builtin("RANGE")
 def range_(_context: Context, from_: Any, to: Any = None, step: Any = 1) -> list[Any]:
-    """The numbers from 0 up to but without `from`; with two or three arguments from `from` up to but without `to`, `step` apart."""  # noqa: E501
+    """The numbers from 0 up to but without `from`; with two or three arguments from `from` up to but without `to`, `step` apart."""
     first, last = (0, from_) if to is None else (from_, to)
     low, high, stride = (number_argument("RANGE", each) for each in (first, last, step))
     if stride == 0:

@@ -160,7 +160,7 @@ def max_(context: Context, list_: Any, key: Any = None, *more: Any) -> Any:
 
 @builtin("MIN", predicates=["key"], key_needs_list=True)
 def min_(context: Context, list_: Any, key: Any = None, *more: Any) -> Any:
-    """The smallest value of a list; with a key the *element* with the smallest key; of two or more values the smallest."""  # noqa: E501
+    """The smallest value of a list; with a key the *element* with the smallest key; of two or more values the smallest."""
     return _extreme(context, "MIN", list_, key, more, largest=False)
 
 
