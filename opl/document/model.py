@@ -74,6 +74,11 @@ class ScriptSource:
     layout: Layout = Layout.BLOCK
     formal: bool = True  # whether the author declared it to be a script: what does not compile is an error
 
+    @property
+    def key(self) -> str:
+        """What tells it from the other pieces of its document: its pointer, in Markdown its number."""
+        return self.pointer or str(self.number)
+
     def place(self, line: int, column: int) -> tuple[int, int]:
         """Where in the file a place is that was counted with ``first_line`` as the first line."""
         if self.layout is Layout.FOLDED:

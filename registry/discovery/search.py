@@ -75,7 +75,7 @@ def search(
     if query.is_empty:
         return _browse(base, user=user, sort=sort, offset=offset, limit=limit, with_facets=with_facets)
     ids, tiers, is_capped = _candidates(base, query, sort)
-    page = _load(ids[offset : offset + limit])
+    page = load(ids[offset : offset + limit])
     facets = _facets_of(ids, user) if with_facets else {}
     return Found(
         patterns=page,
@@ -92,7 +92,7 @@ def _browse(base: QuerySet[Pattern], *, user: Any, sort: str, offset: int, limit
     """Everything, in order of an index; the counts of a big hub are kept for some seconds."""
     ids = list(base.order_by(*SORTS[sort][1]).values_list("pk", flat=True)[offset : offset + limit])
     total, facets = _whole(base, user=user, with_facets=with_facets)
-    return Found(patterns=_load(ids), total=total, is_capped=False, facets=facets, sort=sort, offset=offset)
+    return Found(patterns=load(ids), total=total, is_capped=False, facets=facets, sort=sort, offset=offset)
 
 
 def _whole(base: QuerySet[Pattern], *, user: Any, with_facets: bool) -> tuple[int, dict[str, list[tuple[str, int]]]]:
@@ -165,7 +165,6 @@ def _tiers(base: QuerySet[Pattern], query: Query) -> tuple[dict[int, int], bool]
 
 def _in_order(base: QuerySet[Pattern], ids: list[int], sort: str) -> list[int]:
     """Those of ``ids`` that the filters and the viewer allow, in order of ``sort``."""
-    kept: list[int] = []
     columns = SORTS[sort][1]
     if len(ids) <= 900:
         return list(base.filter(pk__in=ids).order_by(*columns).values_list("pk", flat=True))
@@ -176,8 +175,7 @@ def _in_order(base: QuerySet[Pattern], ids: list[int], sort: str) -> list[int]:
     for column in reversed(columns):
         place = names.index(column.lstrip("-")) + 1
         rows.sort(key=lambda row, place=place: row[place], reverse=column.startswith("-"))
-    kept = [row[0] for row in rows]
-    return kept
+    return [row[0] for row in rows]
 
 
 def _compared(ids: list[int], query: Query) -> list[int]:
@@ -195,7 +193,7 @@ def _compared(ids: list[int], query: Query) -> list[int]:
     return [pk for pk in ids if pk in passing]
 
 
-def _load(ids: Sequence[int]) -> tuple[Pattern, ...]:
+def load(ids: Sequence[int]) -> tuple[Pattern, ...]:
     """The rows of one page, in the order of ``ids``, with all that a list shows: two queries."""
     tags = Prefetch("tag_rows", PatternTag.objects.order_by("tag"))
     rows = Pattern.objects.for_list().prefetch_related(tags).in_bulk(list(ids))

@@ -99,7 +99,11 @@ class Owner(models.Model):
             return ""
         if user.is_superuser:
             return Membership.Role.ADMIN
-        row = Membership.objects.filter(owner=self, user=user).values_list("role", flat=True).first()
+        return self.role_of_member(user)
+
+    def role_of_member(self, user: Any) -> str:
+        """As ``role_of``, but an administrator of the hub is no member by that alone."""
+        row = Membership.objects.filter(owner=self, user_id=user.pk).values_list("role", flat=True).first()
         return row or ""
 
     def can_publish(self, user: Any) -> bool:

@@ -1,7 +1,8 @@
 """
-What an author claims in a document, in one form, and whether it can be right at all.
+What an author claims in a document, in one form, for showing it as a claim.
 
-A claim is never added to anything measured; it is shown as a claim. Pure.
+Whether a claim can be right at all is judged by ``opl.document.claims``; here
+claims are only collected. They are never added to anything measured. Pure.
 """
 
 from __future__ import annotations
@@ -10,9 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 # Keys under which documents state claims, in the seed and in KSI's compositions.
-CLAIM_KEYS = ("learned_from", "performance", "learnings", "endorsements", "usage_count")
-_RATE_KEYS = ("success_rate", "win_rate", "pass_rate")
-_MOST_RUNS_CHECKED = 10**6
+CLAIM_KEYS = ("learned_from", "performance", "learnings", "endorsements", "usage_count", "sharing")
 
 
 def claims_of(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,46 +43,3 @@ def _numbers(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, f
             yield from _numbers(inner, key, depth + 1)
     elif isinstance(value, int | float) and not isinstance(value, bool) and key:
         yield key, float(value)
-
-
-def impossible_claims(claims: Mapping[str, Any]) -> list[str]:
-    """
-    Sentences about claims that no counts can give; [] when all could be true.
-
-    A rate of n runs is a fraction k/n rounded to the places it is written
-    with: 15 runs can give 0.87 (13 of 15) and not 0.85.
-    """
-    numbers = claimed_numbers(claims)
-    flags = [
-        f"{name} is {_text(numbers[name])}, but a rate lies between 0 and 1"
-        for name in _RATE_KEYS
-        if name in numbers and not 0 <= numbers[name] <= 1
-    ]
-    runs = numbers.get("runs")
-    if runs is None:
-        return flags
-    if runs < 1 or runs != int(runs) or runs > _MOST_RUNS_CHECKED:
-        return flags if runs >= 1 and runs == int(runs) else [*flags, f"{_text(runs)} runs are no count"]
-    for name in _RATE_KEYS:
-        rate = numbers.get(name)
-        if rate is not None and 0 <= rate <= 1 and not _is_reachable(rate, int(runs)):
-            flags.append(f"{int(runs)} runs cannot give a {name} of {_text(rate)}; {_nearest(rate, int(runs))}")
-    return flags
-
-
-def _is_reachable(rate: float, runs: int) -> bool:
-    """Whether some k/runs, rounded or cut to the places of ``rate``, reads as it."""
-    places = len(_text(rate).partition(".")[2])
-    unit = 10.0**-places
-    middle = round(rate * runs)
-    return any(0 <= k <= runs and abs(k / runs - rate) <= unit / 2 + 1e-12 for k in (middle - 1, middle, middle + 1))
-
-
-def _nearest(rate: float, runs: int) -> str:
-    low = min(int(rate * runs), runs)
-    high = min(low + 1, runs)
-    return f"the nearest are {low / runs:.3g} ({low} of {runs}) and {high / runs:.3g} ({high} of {runs})"
-
-
-def _text(number: float) -> str:
-    return f"{number:.12g}"

@@ -8,16 +8,17 @@ and publish cannot disagree.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from opl.document.model import Document, Kind
-
-from opl import check as opl_check
+from opl.check import Report, check, program_events
+from opl.document.model import Document, Envelope, Kind
 from opl.errors import Problem, Severity
+from opl.script.compiler import program_hash
+from registry.models import Pattern, Profile
 from registry.models.names import is_name, name_from
-from registry.services.claims import claims_of, impossible_claims
+from registry.services.claims import claims_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,30 @@ class ReadPattern:
         metadata = self.document.metadata
         found = self.document.value.get("category") or metadata.get("category") or ""
         return (found or metadata.get("orchestration_category") or "")[:64] if isinstance(found, str) else ""
+
+    @property
+    def profiles_needed(self) -> list[str]:
+        """Profiles that its agents name, sorted; what a run must be able to resolve."""
+        agents = self.document.agents.values()
+        named = {str(agent["profile"]) for agent in agents if isinstance(agent, Mapping) and agent.get("profile")}
+        return sorted(named)
+
+    @property
+    def search_words(self) -> str:
+        """The words by which it is found, beside its name and tags."""
+        return "\n".join(word for word in self._words() if word)
+
+    def _words(self) -> Iterator[str]:
+        document = self.document
+        yield document.description
+        yield from document.discovery_insights
+        for rule in document.adaptive_rules:
+            yield f"{rule.action.replace('_', ' ')} {rule.rationale}"
+        yield document.author
+        yield document.strategy
+        yield self.title
+        for script in document.main_scripts:
+            yield script.title
 
     @property
     def tags(self) -> list[str]:
@@ -82,51 +107,96 @@ class Reading:
         return [problem.to_json() for problem in self.problems if problem.severity is not Severity.ERROR]
 
 
+class StoredComponents:
+    """The names that ``dependencies`` may use: profiles and patterns stored here, looked up one by one."""
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a component of that name, its folder left aside, is stored."""
+        last = str(name).rsplit("/", 1)[-1]
+        return Profile.objects.called(str(name)).exists() or Pattern.objects.filter(name=last).exists()
+
+
 def read(source: bytes, *, file: str = "") -> Reading:
     """Read, check and compile ``source``; never raises for what stands in it."""
-    report = opl_check.check(source, file)
+    report = check(source, file=file, known=StoredComponents())
     document = report.document
     if document is None:
-        return Reading(source=source, problems=tuple(report.problems), document=None, patterns=(), profiles=())
-    problems = [*report.problems]
-    parts = document.patterns if document.patterns else (document,)
-    wanted = document.patterns or document.kind is Kind.PATTERN
-    patterns = [_pattern(part, report, number, document) for number, part in enumerate(parts, 1)] if wanted else []
-    problems += [_flagged(flag, pattern) for pattern in patterns for flag in pattern.claim_flags]
-    return Reading(
-        source=source,
-        problems=tuple(problems),
-        document=document,
-        patterns=tuple(_distinct(patterns)),
-        profiles=tuple((profile.name, profile.value, profile.prompt) for profile in document.profiles),
-    )
+        return Reading(source=source, problems=report.problems, document=None, patterns=(), profiles=())
+    patterns = _patterns(report, document, source)
+    profiles = _profiles(document)
+    problems = report.problems
+    if not patterns and not profiles and report.ok:
+        problems = (*problems, _nothing(document))
+    return Reading(source=source, problems=problems, document=document, patterns=patterns, profiles=profiles)
 
 
-def _pattern(part: Document, report: Any, number: int, whole: Document) -> ReadPattern:
-    """One pattern out of a checked document; ``part`` is ``whole`` unless it is a component's script."""
-    is_part = part is not whole
-    script = part.script()
-    compiled = report.programs.get(part.digest) if is_part else report.programs.get(whole.digest)
-    claims = claims_of(part.value)
-    title = (script.title if is_part and script else "") or part.name
+def _patterns(report: Report, document: Document, source: bytes) -> tuple[ReadPattern, ...]:
+    """Each fenced script that compiles, or the document as a whole where it is a pattern."""
+    flags = [problem.message for problem in report.problems if problem.code == "claim-impossible"]
+    if document.envelope is not Envelope.COMPONENT:
+        if document.kind is not Kind.PATTERN:
+            return ()
+        return (_pattern(document, source=source, program=report.program(), mode=str(report.mode), flags=flags),)
+    parts = zip(document.patterns, document.scripts, strict=True)
+    found = [
+        _pattern(
+            part,
+            source=part.text.encode("utf-8", "surrogatepass"),
+            program=report.programs.get(script.key),
+            mode="executable",
+            flags=[],
+            number=script.number,
+            title=script.title,
+            component=document,
+        )
+        for part, script in parts
+        if script.key in report.programs
+    ]
+    if not found and document.kind is Kind.PATTERN:
+        return (_pattern(document, source=source, program=None, mode="guided", flags=flags),)
+    return _distinct(found)
+
+
+def _pattern(
+    part: Document,
+    *,
+    source: bytes,
+    program: Mapping[str, Any] | None,
+    mode: str,
+    flags: list[str],
+    number: int = 0,
+    title: str = "",
+    component: Document | None = None,
+) -> ReadPattern:
+    name = _name_of(part, title)
+    if not name and component is not None:
+        name = name_from(f"{component.name.rsplit('/', 1)[-1]}-{number}")
     return ReadPattern(
-        name=_name_of(part),
+        name=name,
         document=part,
-        source=part.text.encode() if is_part else b"",
-        mode="executable" if compiled else "guided",
-        script_number=number if is_part else 0,
-        title=title[:200],
-        program=compiled.to_json() if compiled else None,
-        program_hash=compiled.hash if compiled else "",
-        inputs=[],
-        events=sorted(compiled.events) if compiled else [],
-        claims=claims,
-        claim_flags=impossible_claims(claims),
+        source=source,
+        mode=mode,
+        script_number=number,
+        title=(title or _title(part))[:200],
+        program=program,
+        program_hash=program_hash(program) if program else "",
+        inputs=_inputs(part, program),
+        events=sorted(program_events(program)) if program else [],
+        claims=claims_of(part.value),
+        claim_flags=flags,
     )
 
 
-def _name_of(part: Document) -> str:
-    """The registry name nearest to the document's: its name's last part, or its title before the colon."""
+def _title(part: Document) -> str:
+    script = part.script()
+    stated = part.value.get("title") or part.metadata.get("title")
+    return stated if isinstance(stated, str) else part.name or (script.title if script else "")
+
+
+def _name_of(part: Document, title: str) -> str:
+    """The registry name: the slug of the title before the colon for a script, else the document's own name."""
+    if title:
+        return name_from(title.partition(":")[0])
     last = part.name.rsplit("/", 1)[-1]
     if is_name(last):
         return last
@@ -134,16 +204,71 @@ def _name_of(part: Document) -> str:
     return name_from(last) or (name_from(script.title.partition(":")[0]) if script else "")
 
 
-def _distinct(patterns: list[ReadPattern]) -> list[ReadPattern]:
+def _distinct(patterns: list[ReadPattern]) -> tuple[ReadPattern, ...]:
     """Two scripts of one title get ``-2``, ``-3`` …, so that each is a pattern of its own."""
-    return patterns
+    taken: set[str] = set()
+    found = []
+    for item in patterns:
+        name, count = item.name, 1
+        while name in taken:
+            count += 1
+            name = f"{item.name[:60]}-{count}"
+        taken.add(name)
+        found.append(replace(item, name=name))
+    return tuple(found)
 
 
-def _flagged(flag: str, pattern: ReadPattern) -> Problem:
+def _inputs(part: Document, program: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """
+    What a run may be given: ``{name, type, required, default, description, schema, initial}``.
+
+    Those of the script, in its order (the compiler has merged the document's
+    parameters into them), then what only the document declares. ``initial``
+    marks state that a form folds away.
+    """
+    shown = {**(program or {}).get("inputs", {}), **(program or {}).get("initial_state", {})}
+    initial = (program or {}).get("initial_state", {})
+    found = {
+        name: {
+            "name": name,
+            "type": entry.get("type", "any"),
+            "required": bool(entry.get("required")),
+            "default": entry.get("default"),
+            "description": entry.get("description", ""),
+            "schema": entry.get("schema", {}),
+            "initial": name in initial,
+        }
+        for name, entry in shown.items()
+    }
+    for item in part.inputs:
+        found.setdefault(
+            item.name,
+            {
+                "name": item.name,
+                "type": item.schema.get("type", "any"),
+                "required": item.required,
+                "default": item.default,
+                "description": item.description,
+                "schema": dict(item.schema),
+                "initial": item.constant,
+            },
+        )
+    return list(found.values())
+
+
+def _profiles(document: Document) -> tuple[tuple[str, Mapping[str, Any], str], ...]:
+    """The profiles it defines; any Markdown component can be depended on, so it is stored as one too."""
+    found = tuple((profile.name, profile.value, profile.prompt) for profile in document.profiles)
+    if not found and document.envelope is Envelope.COMPONENT and document.value and document.name:
+        return ((document.name, document.value, document.strategy),)
+    return found
+
+
+def _nothing(document: Document) -> Problem:
     return Problem(
-        code="registry.impossible-claim",
-        message=flag,
-        hint="state the counts, or leave the claim out; it is shown as flagged",
-        severity=Severity.WARNING,
-        pointer="/learned_from",
+        code="registry.nothing-to-publish",
+        message="there is neither a pattern nor a profile in this document",
+        hint="write `type: orchestration_pattern` with a script or a strategy, or a component with a fenced script",
+        line=1,
+        column=1,
     )
