@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
@@ -39,14 +39,24 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(Protocol):
     """One event of a subject."""
 
-    sequence: int  # counts from 1 in its subject, without gaps
-    name: str  # the SSE event type
-    data: Mapping[str, Any]
-    last: bool = False  # nothing follows: the stream may end
+    @property
+    def sequence(self) -> int:
+        """Counts from 1 in its subject, without gaps."""
+
+    @property
+    def name(self) -> str:
+        """The type of the server-sent event."""
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """What it says."""
+
+    @property
+    def last(self) -> bool:
+        """Nothing follows: the stream may end."""
 
 
 class Feed(Protocol):
@@ -56,7 +66,7 @@ class Feed(Protocol):
         """Whether this person (None: nobody signed in) may see the subject; False where there is none."""
         ...
 
-    def read(self, after: Mapping[str, int]) -> Mapping[str, list[Message]]:
+    def read(self, after: Mapping[str, int]) -> Mapping[str, Sequence[Message]]:
         """For each subject the messages past the given sequence, in order."""
         ...
 
@@ -130,7 +140,7 @@ class Tailer:
             self.task.cancel()
 
 
-def _read(feed: Feed, after: Mapping[str, int]) -> Mapping[str, list[Message]]:
+def _read(feed: Feed, after: Mapping[str, int]) -> Mapping[str, Sequence[Message]]:
     close_old_connections()
     try:
         return feed.read(after)
@@ -204,9 +214,11 @@ async def _stream(viewer: Viewer, receive: Receive, send: Send) -> None:
             message = await _next(viewer, gone)
             if message is _QUIET:
                 await _write(send, ": still here\n\n")
-            elif isinstance(message, Message):
-                await _write(send, encode(message))
-            if message is None or (isinstance(message, Message) and message.last):
+                continue
+            if message is None:
+                break
+            await _write(send, encode(message))
+            if message.last:
                 break
     finally:
         gone.cancel()

@@ -5,6 +5,12 @@ What can be wrong, said so that a person can mend it.
     ├── DocumentError            the author's document cannot be used; carries problems
     │   └── CompileError         a script inside it does not compile; carries problems
     ├── ScriptError              a running script did something impossible; CATCH sees it
+    │   ├── TypeMismatch         a value of the wrong type: "a" - 1, FILTER(3, …)
+    │   ├── DivisionByZero       / // % by zero
+    │   ├── NumberOutOfRange     a result that is no finite number: overflow, SQRT(-1)
+    │   ├── BadArgument          the type is right and the value is not: CHUNK(list, 0)
+    │   ├── AssertionFailed      an ASSERT did not hold
+    │   └── AgentFailed          inside TRY: an agent, an optimizer or a child run failed
     ├── LimitExceeded            a named limit ran out; CATCH never sees it
     └── MachineError             our bug, or a state or program that this machine did not write
 
@@ -126,6 +132,56 @@ class ScriptError(OplError):
 
     def __str__(self) -> str:
         return f"{self.line}:{self.column}: {self.message}" if self.line else self.message
+
+
+class TypeMismatch(ScriptError):
+    """An operator or builtin met a value of a type it does not take."""
+
+    code = "opl.run.type"
+    kind = "type_error"
+
+
+class DivisionByZero(ScriptError):
+    """A division, floor division or remainder by zero."""
+
+    code = "opl.run.division-by-zero"
+    kind = "division_by_zero"
+
+    def __init__(
+        self,
+        message: str = "division by zero; test the divisor first, or wrap it in TRY",
+        line: int = 0,
+        column: int = 0,
+    ) -> None:
+        super().__init__(message, line, column)
+
+
+class NumberOutOfRange(ScriptError):
+    """A calculation has no finite result; the language knows no NaN and no infinity."""
+
+    code = "opl.run.number-range"
+    kind = "number_error"
+
+
+class BadArgument(ScriptError):
+    """A builtin was given a value of the right type that makes no sense there."""
+
+    code = "opl.run.argument"
+    kind = "argument_error"
+
+
+class AssertionFailed(ScriptError):
+    """An ASSERT did not hold."""
+
+    code = "opl.run.assertion"
+    kind = "assertion"
+
+
+class AgentFailed(ScriptError):
+    """Inside TRY an agent, an optimizer or a child run failed; ``kind`` is the type of its error."""
+
+    code = "opl.run.agent-failed"
+    kind = "agent_error"
 
 
 class LimitExceeded(OplError):

@@ -27,14 +27,14 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """A private Redis server for the session."""
-    with _service(servers.redis) as url:
+    with service(servers.redis) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A private PostgreSQL server for the session, with an empty database."""
-    with _service(servers.postgres) as url:
+    with service(servers.postgres) as url:
         yield url
 
 
@@ -47,7 +47,7 @@ def chromium_path() -> str:
         refuse(missing)
 
 
-class _service:
+class service:
     """Start a private server, or skip (fail under REQUIRE_SERVICES=1) with the reason."""
 
     def __init__(self, start: object) -> None:

@@ -126,6 +126,27 @@ def _create_database(port: int) -> None:
             time.sleep(0.1)
 
 
+@contextlib.contextmanager
+def messages_api(fixtures: Path) -> Iterator[str]:
+    """
+    The independent mock of the Messages API (npm ``@copilotkit/aimock``); yields its base URL.
+
+    Args:
+        fixtures: a JSON file of what it answers, in aimock's own format.
+    """
+    program, port = MOCK_FOLDER / "node_modules" / ".bin" / "llmock", free_port()
+    if not program.exists():
+        raise MissingService("aimock is not installed; `make test` brings it where npm works")
+    node = binary("node")
+    command = [node, str(program.resolve()), "-p", str(port), "-f", str(fixtures), "--strict", "--log-level", "warn"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until_open(port, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        stop(process)
+
+
 def chromium() -> str:
     """The path of Debian's Chromium."""
     return binary("chromium")

@@ -1,0 +1,26 @@
+"""The rows of execution, by noun; import them from here."""
+
+from execution.models.agent import RunAgent
+from execution.models.blob import Blob
+from execution.models.budget import OwnerBudget
+from execution.models.effect import Attempt, Effect, Handler, WorkerLease
+from execution.models.entity import Entity
+from execution.models.journal import Checkpoint, Event, Snapshot, Tick, Timer
+from execution.models.run import Run
+
+__all__ = [
+    "Attempt",
+    "Blob",
+    "Checkpoint",
+    "Effect",
+    "Entity",
+    "Event",
+    "Handler",
+    "OwnerBudget",
+    "Run",
+    "RunAgent",
+    "Snapshot",
+    "Tick",
+    "Timer",
+    "WorkerLease",
+]

@@ -1,0 +1,11 @@
+"""Runs: patterns carried out durably, by agents, on workers."""
+
+from django.apps import AppConfig
+
+
+class ExecutionConfig(AppConfig):
+    """Running patterns: journal, effects, agents, workers."""
+
+    name = "execution"
+    verbose_name = "Execution"
+    default_auto_field = "django.db.models.BigAutoField"

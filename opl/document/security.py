@@ -1,0 +1,72 @@
+"""
+Which events a pattern may use.
+
+A document names a ``security_profile``, or lists event names among its
+``capabilities``, or says nothing and gets ``dsl_interpreter``. Words among the
+capabilities that are no event names (``orchestration_coordination``) describe
+what the author can do and grant nothing. Events that no handler acts upon are
+only recorded; they need no permission.
+
+Source: docs/documents.md, "What a pattern may do".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from opl.document.model import Document
+from opl.document.schemas import security_profiles
+
+DEFAULT_PROFILE = "dsl_interpreter"
+POWERFUL = frozenset(
+    (
+        "agent:list",
+        "agent:spawn",
+        "agent:terminate",
+        "completion:async",
+        "human:ask",
+        "optimization:async",
+        "orchestration:request_termination",
+        "orchestration:start",
+        "state:entity:create",
+        "state:entity:delete",
+        "state:entity:get",
+        "state:entity:query",
+        "state:entity:update",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What a document is allowed to do."""
+
+    profile: str  # its name; that of the default where the document names none
+    known: bool  # whether there is such a profile
+    declared: bool  # whether the document says anything about it
+    events: tuple[str, ...]  # names, or prefixes that end in ``*``
+
+    def allows(self, event: str) -> bool:
+        """Whether a pattern may use this event."""
+        if event not in POWERFUL:
+            return True
+        return any(event.startswith(each[:-1]) if each.endswith("*") else event == each for each in self.events)
+
+    def refused(self, events: Iterable[str]) -> list[str]:
+        """Those of the events that the pattern may not use, sorted."""
+        return sorted({event for event in events if not self.allows(event)})
+
+
+def allowance(document: Document) -> Allowance:
+    """What a document may do, by what it says of itself."""
+    name = document.security_profile or DEFAULT_PROFILE
+    profiles = security_profiles()
+    profile = profiles.get(name)
+    listed = tuple(each for each in document.capabilities or () if ":" in each or each == "*")
+    return Allowance(
+        profile=name,
+        known=profile is not None,
+        declared=bool(document.security_profile or listed),
+        events=(*(profile["events"] if profile else ()), *listed),
+    )

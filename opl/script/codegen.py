@@ -1,0 +1,525 @@
+"""
+Statements become instructions.
+
+A program is one flat list of instructions. What never waits is gathered: a run
+of such statements, however deeply nested, is one ``plain`` instruction that
+the machine carries out without looking up. Only what waits or emits stands in
+the list itself, with jumps around it, so that a position in the script is a
+number.
+
+An instruction is ``[op, cost, …]``; ``cost`` is how many statements it counts.
+
+========================================== ================================================
+``plain, 0, block, targets``               statements that never wait; targets of BREAK and CONTINUE
+``jump, 0, pc`` · ``unless, c, e, pc``     ``short, 0, "and", k, pc``: jump where temp k decides
+``temp, 0, k, e`` · ``drop, 0``            an answer or a part of an expression; forget them
+``enter, 1`` · ``tick, 1``                 begin a WHILE; begin an iteration of it
+``each, 1, e, indexed``                    begin a FOREACH; ``next, 0, names, exit``
+``range, 1, low, high``                    begin a LOOP; ``count, 0, name, exit``
+``leave, 0`` · ``unwind, 1, depth, pc``    end a loop or TRY; leave several at once
+``try, 1, pc`` · ``catch, 0, name``
+``event, 1, name, data, bind, temp, mode, raises, id, shape``
+``await, 1, name, source, mode, timeout, late, collect, partial``
+``wait, 1, e`` · ``track, 1, e``
+``parallel, 1, limit, branches, exit``     ``yield, 0, k, e`` · ``end, 0``
+``return, 1, e`` · ``use, 1, e``
+========================================== ================================================
+
+Source: docs/decisions/0010-one-plain-instruction.md
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from opl.script.calls import suspends
+from opl.script.lifting import Lifting
+from opl.script.lowering import Lowered, Lowering
+from opl.script.resolver import INDEX, Resolution
+from opl.script.syntax import (
+    Append,
+    Assert,
+    Assign,
+    At,
+    Await,
+    Bind,
+    Block,
+    Branch,
+    Break,
+    Call,
+    Compare,
+    Continue,
+    Do,
+    Event,
+    Expr,
+    ForEach,
+    If,
+    Logic,
+    Loop,
+    Name,
+    Parallel,
+    Return,
+    Stmt,
+    Switch,
+    Track,
+    Try,
+    UpdateWhere,
+    Use,
+    Wait,
+    While,
+    blocks_of,
+    children,
+    walk,
+)
+
+ASKING = frozenset({"completion:async", "optimization:async", "orchestration:start"})  # TRY awaits these
+INBOX = ASKING | {"human:ask"}  # whose replies go to the inbox where no AS takes them
+WAITING = (Event, Await, Wait, Track, Parallel)
+
+
+@dataclass(slots=True)
+class Label:
+    """A place in the list of instructions that is not known yet."""
+
+    pc: int = -1
+
+
+@dataclass(slots=True)
+class Around:
+    """The loop, or the branch, that BREAK and CONTINUE speak of."""
+
+    again: Label | None  # where CONTINUE goes
+    out: Label | None  # where BREAK goes; None where it may not
+    depth: int  # frames that stay on the branch's stack
+    branch: bool = False  # a branch of a PARALLEL, no loop
+
+
+@dataclass(slots=True)
+class Code:
+    """What was generated so far."""
+
+    instructions: list[list[Any]] = field(default_factory=list)
+    places: list[list[int]] = field(default_factory=list)  # [line, column] of each instruction
+    events: dict[str, At] = field(default_factory=dict)  # names used, and where first
+    judgements: dict[str, At] = field(default_factory=dict)
+    primitives: dict[str, At] = field(default_factory=dict)
+    event_nodes: list[tuple[list[Any], Event | Expr]] = field(default_factory=list)  # for the shapes of answers
+    branches: list[tuple[list[Any], int, Any]] = field(default_factory=list)  # to be given their mirrored names
+
+    def finished(self) -> list[list[Any]]:
+        """The instructions with every label replaced by its place."""
+        return [[_placed(part) for part in instruction] for instruction in self.instructions]
+
+
+def _placed(part: Any) -> Any:
+    if isinstance(part, Label):
+        return part.pc
+    if isinstance(part, _Frozen):
+        return list(part)
+    if isinstance(part, list) and any(isinstance(each, Label | list) for each in part):
+        return [_placed(each) for each in part]
+    return part
+
+
+class Codegen(Lifting):
+    """Generates the instructions of one script."""
+
+    def __init__(self, names: Resolution, lowering: Lowering, helpers: Mapping[str, str]) -> None:
+        self.names = names
+        self.lowering = lowering
+        self.helpers = helpers
+        self.code = Code()
+        self.around: list[Around] = []
+        self.depth = 0  # frames on the branch's stack at this point
+        self.trying = 0  # TRY bodies around this point
+        self.temps = 0
+        self.seen: dict[str, int] = {}
+        self.given: set[int] = set()  # id() of the Binds that a start may override
+        self.statement_id = ""
+        self.lifted = 0
+        self._waits: dict[int, bool] = {}
+
+    # ------------------------------------------------------------ emitting
+
+    def emit(self, at: At, op: str, cost: int, *operands: Any) -> list[Any]:
+        """Add an instruction."""
+        instruction = [op, cost, *operands]
+        self.code.instructions.append(instruction)
+        self.code.places.append([at.line, at.column])
+        return instruction
+
+    def here(self, label: Label) -> None:
+        """Place a label."""
+        label.pc = len(self.code.instructions)
+
+    def identity(self, statement: Stmt) -> str:
+        """A name for the statement that survives edits elsewhere in the script."""
+        digest = hashlib.blake2b(" ".join(statement.text.split()).encode(), digest_size=4).hexdigest()
+        number = self.seen.get(digest, 0)
+        self.seen[digest] = number + 1
+        return f"{digest}.{number}" if number else digest
+
+    # ------------------------------------------------------------ what waits
+
+    def waits(self, statement: Stmt) -> bool:
+        """Whether the statement, or one inside it, waits or emits."""
+        known = self._waits.get(id(statement))
+        if known is None:
+            known = isinstance(statement, WAITING) or self._asks(statement)
+            known = known or any(self.waits(each) for block in blocks_of(statement) for each in block)
+            self._waits[id(statement)] = known
+        return known
+
+    def _asks(self, statement: Stmt) -> bool:
+        """Whether an expression of the statement itself, not of its blocks, asks an agent."""
+        inner = {id(each) for block in blocks_of(statement) for each in block}
+        return any(
+            isinstance(child, Expr) and suspends(child, self.helpers)
+            for child in children(statement)
+            if id(child) not in inner
+        )
+
+    # ------------------------------------------------------------ blocks
+
+    def block(self, block: Block) -> None:
+        """The instructions of a block, runs of plain statements gathered."""
+        plain: list[Stmt] = []
+        for statement in block:
+            if not self.waits(statement):
+                plain.append(statement)
+                continue
+            self.flush(plain)
+            plain = []
+            self.statement(statement)
+        self.flush(plain)
+
+    def flush(self, plain: list[Stmt]) -> None:
+        """One instruction for a run of plain statements."""
+        if not plain:
+            return
+        statements = self.plain_block(plain)
+        targets = None
+        if self.around and any(isinstance(node, Break | Continue) for each in plain for node in walk(each)):
+            near = self.around[-1]
+            targets = [near.out, near.again, near.depth]
+        self.emit(plain[0].at, "plain", 0, _Frozen(statements), targets)
+
+    def statement(self, node: Stmt) -> None:
+        """The instructions of a statement that waits."""
+        self.statement_id, self.lifted = self.identity(node), 0
+        before = self.temps
+        match node:
+            case Event():
+                self._event(node)
+            case If():
+                self._if(node)
+            case Switch():
+                self._switch(node)
+            case While():
+                self._while(node)
+            case Loop():
+                self._loop(node)
+            case ForEach():
+                self._foreach(node)
+            case Try():
+                self._try(node)
+            case Parallel():
+                self._parallel(node)
+            case Await():
+                self._await(node)
+            case Wait():
+                self.emit(node.at, "wait", 1, self.value(node.seconds))
+            case Track():
+                self.emit(node.at, "track", 1, self.value(node.data))
+            case Return():
+                self.emit(node.at, "return", 1, self.value(node.value) if node.value else ["const", None])
+            case Use():
+                self.emit(node.at, "use", 1, self._strategy(node.value))
+            case Branch():
+                self.block(node.body)
+            case _:
+                self._lifted_plain(node)
+        if self.temps > before:
+            self.emit(node.at, "drop", 0)
+
+    def _lifted_plain(self, node: Stmt) -> None:
+        """A statement that would be plain but for a call of an agent inside it."""
+        lifted = self.lift_statement(node)
+        self.emit(node.at, "plain", 0, _Frozen(self.plain_block([lifted])), None)
+
+    # ------------------------------------------------------------ events and waiting
+
+    def _event(self, node: Event) -> None:
+        data = self.value(node.data) if node.data is not None else ["object", []]
+        self.code.events.setdefault(node.name, node.at)
+        raises = bool(self.trying) and node.name in ASKING
+        if node.bind:
+            mode = "branch"
+        elif raises:
+            mode = "both"
+        else:
+            mode = "inbox" if node.name in INBOX else "none"
+        found = self.emit(
+            node.at, "event", 1, node.name, _Frozen(data), node.bind, None, mode, raises, self.statement_id, None
+        )
+        self.code.event_nodes.append((found, node))
+
+    def _await(self, node: Await) -> None:
+        source = self.value(node.source) if node.source is not None else None
+        timeout = self.value(node.timeout) if node.timeout is not None else None
+        collect = self.value(node.collect) if node.collect is not None else None
+        late, end = Label(), Label()
+        self.emit(node.at, "await", 1, node.name, source, node.mode, timeout, late, collect, node.partial)
+        self.block(node.body)
+        self.emit(node.at, "jump", 0, end)
+        self.here(late)
+        self.block(node.late or [])
+        self.here(end)
+
+    # ------------------------------------------------------------ control flow
+
+    def _if(self, node: If) -> None:
+        end = Label()
+        for number, (condition, block) in enumerate(node.arms):
+            after = Label()
+            self.emit(condition.at, "unless", 0 if number else 1, self.value(condition), after)
+            self.block(block)
+            self.emit(condition.at, "jump", 0, end)
+            self.here(after)
+        self.block(node.other or [])
+        self.here(end)
+
+    def _switch(self, node: Switch) -> None:
+        end, subject = Label(), self.temp(node.subject)
+        for number, (values, block) in enumerate(node.cases):
+            after = Label()
+            tests: list[Expr] = [Compare(at=each.at, operator="==", left=subject, right=each) for each in values]
+            test = tests[0] if len(tests) == 1 else Logic(at=values[0].at, operator="or", operands=tests)
+            self.emit(values[0].at, "unless", 0 if number else 1, self.value(test), after)
+            self.block(block)
+            self.emit(values[0].at, "jump", 0, end)
+            self.here(after)
+        self.block(node.other or [])
+        self.here(end)
+
+    def _while(self, node: While) -> None:
+        head, again, out = Label(), Label(), Label()
+        self.emit(node.at, "enter", 1)
+        self.depth += 1
+        self.here(head)
+        if not node.until:
+            self.here(again)
+            self.emit(node.condition.at, "unless", 0, self.value(node.condition), out)
+        self.emit(node.at, "tick", 1)
+        self._loop_body(node.body, again, out)
+        if node.until:
+            self.here(again)
+            self.emit(node.condition.at, "unless", 0, self.value(node.condition), head)
+        else:
+            self.emit(node.at, "jump", 0, head)
+        self._loop_end(node.at, out)
+
+    def _loop(self, node: Loop) -> None:
+        head, out = Label(), Label()
+        self._not_the_index(node.name, node.at)
+        self.emit(node.at, "range", 1, *self.values([node.low, node.high]))
+        self.depth += 1
+        self.here(head)
+        self.emit(node.at, "count", 0, node.name, out)
+        self._loop_body(node.body, head, out)
+        self.emit(node.at, "jump", 0, head)
+        self._loop_end(node.at, out)
+
+    def _foreach(self, node: ForEach) -> None:
+        head, out = Label(), Label()
+        for name in node.names:
+            self._not_the_index(name, node.at)
+        self.emit(node.at, "each", 1, self.value(node.source), len(node.names), mentions_index(node.body))
+        self.depth += 1
+        self.here(head)
+        self.emit(node.at, "next", 0, list(node.names), out)
+        self._loop_body(node.body, head, out)
+        self.emit(node.at, "jump", 0, head)
+        self._loop_end(node.at, out)
+
+    def _loop_body(self, body: Block, again: Label, out: Label) -> None:
+        self.around.append(Around(again=again, out=out, depth=self.depth))
+        self.block(body)
+        self.around.pop()
+
+    def _loop_end(self, at: At, out: Label) -> None:
+        self.here(out)
+        self.emit(at, "leave", 0)
+        self.depth -= 1
+
+    def _try(self, node: Try) -> None:
+        handler, end = Label(), Label()
+        self.emit(node.at, "try", 1, handler)
+        self.depth += 1
+        self.trying += 1
+        self.block(node.body)
+        self.trying -= 1
+        self.depth -= 1
+        self.emit(node.at, "leave", 0)
+        self.emit(node.at, "jump", 0, end)
+        self.here(handler)
+        self.emit(node.at, "catch", 0, node.name)
+        self.block(node.handler)
+        self.here(end)
+
+    # ------------------------------------------------------------ parallel
+
+    def _parallel(self, node: Parallel) -> None:
+        limit = self.value(node.limit) if node.limit is not None else None
+        exit_, branches = Label(), []
+        for branch in node.branches:
+            source = self.value(branch.source) if isinstance(branch, ForEach) else None
+            branches.append([Label(), source])
+        described: list[list[Any]] = []
+        self.emit(node.at, "parallel", 1, limit, described, exit_)
+        for branch, (entry, source) in zip(node.branches, branches, strict=True):
+            if isinstance(branch, ForEach):
+                described.append(["each", branch.names, _Frozen(source), entry, mentions_index(branch.body)])
+            else:
+                described.append(["one", branch.name, None, entry, False])
+            self.code.branches.append((described[-1], len(described[-1]), self.names.scopes[id(branch)]))
+            described[-1].append([])
+            self.branch(entry, branch, branch.body)
+        self.here(exit_)
+
+    def branch(self, entry: Label, node: Stmt, body: Block) -> None:
+        """The instructions of one branch, apart from the others."""
+        around, depth, scope = self.around, self.depth, self.lowering.scope
+        end = Label()
+        self.around = [Around(again=end if isinstance(node, ForEach) else None, out=None, depth=0, branch=True)]
+        self.depth = 0
+        self.lowering.scope = self.names.scopes[id(node)]
+        self.here(entry)
+        self.block(body)
+        self.here(end)
+        self.emit(node.at, "end", 0)
+        self.around, self.depth, self.lowering.scope = around, depth, scope
+
+    # ------------------------------------------------------------ plain statements
+
+    def plain_block(self, block: Block) -> list[Lowered]:
+        """The statements of a block that never waits."""
+        return [self.plain(statement) for statement in block]
+
+    def plain(self, node: Stmt) -> Lowered:
+        """``[op, line, column, …]``"""
+        place = [node.at.line, node.at.column]
+        lower = self.expression
+        match node:
+            case Bind():
+                self._not_the_index(node.name, node.at)
+                return ["set", *place, node.name, lower(node.value), id(node) in self.given]
+            case Assign():
+                name, steps = self.target(node.place)
+                return ["assign", *place, name, steps, lower(node.value), node.operator]
+            case Append():
+                name, steps = self.target(node.place)
+                return ["append", *place, name, steps, lower(node.value)]
+            case If():
+                arms = [[lower(test), self.plain_block(block)] for test, block in node.arms]
+                return ["if", *place, arms, self.plain_block(node.other or [])]
+            case Switch():
+                cases = [[[lower(v) for v in values], self.plain_block(block)] for values, block in node.cases]
+                return ["switch", *place, lower(node.subject), cases, self.plain_block(node.other or [])]
+            case While():
+                return ["while", *place, lower(node.condition), self._inner(node.body), node.until]
+            case Loop():
+                self._not_the_index(node.name, node.at)
+                return ["loop", *place, node.name, lower(node.low), lower(node.high), self._inner(node.body)]
+            case ForEach():
+                for name in node.names:
+                    self._not_the_index(name, node.at)
+                body = self._inner(node.body)
+                return ["each", *place, list(node.names), lower(node.source), body, mentions_index(node.body)]
+            case Try():
+                return ["try", *place, self.plain_block(node.body), node.name, self.plain_block(node.handler)]
+            case Return():
+                return ["return", *place, lower(node.value) if node.value else ["const", None]]
+            case Use():
+                return ["use", *place, self._strategy(node.value)]
+            case Do():
+                return ["do", *place, lower(node.value)]
+            case Assert():
+                message = lower(node.message) if node.message else None
+                return ["assert", *place, lower(node.condition), message, node.text]
+            case UpdateWhere():
+                return self._update_where(node, place)
+        return self._jump(node, place)
+
+    def _inner(self, body: Block) -> list[Lowered]:
+        self.around.append(Around(again=Label(), out=Label(), depth=self.depth))
+        found = self.plain_block(body)
+        self.around.pop()
+        return found
+
+    def _jump(self, node: Stmt, place: list[int]) -> Lowered:
+        near = self.around[-1] if self.around else None
+        if isinstance(node, Branch):
+            self.lowering.problem(
+                node.at, "opl.syntax.stray", "BRANCH stands outside PARALLEL", "put it directly inside PARALLEL"
+            )
+            return ["do", *place, ["const", None]]
+        word = "BREAK" if isinstance(node, Break) else "CONTINUE"
+        if near is None or (near.branch and near.again is None):
+            self._stray(node, word, f"{word} stands outside a loop", "use RETURN to end the script")
+        elif near.branch and word == "BREAK":
+            self._stray(
+                node, word, "BREAK cannot end a FOREACH whose iterations run in parallel", "use CONTINUE, or RETURN"
+            )
+        return [word.lower(), *place]
+
+    def _stray(self, node: Stmt, word: str, message: str, hint: str) -> None:
+        self.lowering.problem(node.at, "opl.script.stray-jump", message, hint, length=len(word))
+
+    def _not_the_index(self, name: str, at: At) -> None:
+        if name == INDEX:
+            self.lowering.problem(
+                at, "opl.script.read-only", f"{INDEX} belongs to FOREACH", "use another name", length=len(name)
+            )
+
+    def target(self, node: Expr) -> list[Any]:
+        """``[name, [accessor…]]`` of what is assigned to."""
+        found = self.lowering.place(node)
+        if found is None:
+            self.lowering.problem(
+                node.at,
+                "opl.syntax.place",
+                "this cannot be assigned to",
+                "write a variable, with .field or [index] behind it",
+            )
+            return ["", []]
+        self._not_the_index(found[0], node.at)
+        return found
+
+    def _update_where(self, node: UpdateWhere, place: list[int]) -> Lowered:
+        name, steps = self.target(node.place)
+        slot = self.lowering.slot()
+        inner = self.env.inner(where=slot)
+        condition = self.lowering.lower(node.condition, inner)
+        changes = [
+            [field_, self.lowering.lower(value, inner), at.line, at.column] for field_, value, at in node.changes
+        ]
+        return ["update_where", *place, name, steps, slot, condition, changes]
+
+    def _strategy(self, node: Expr) -> Lowered:
+        """The strategy that USE names: a bare name that is no variable is its own name."""
+        if isinstance(node, Name):
+            node = Call(at=node.at, name="%AGENT", args=[node])
+        return self.value(node)
+
+
+class _Frozen(list[Any]):
+    """A part of an instruction without labels, not to be searched for them."""
+
+
+def mentions_index(body: Block) -> bool:
+    """Whether a block reads FOREACH_INDEX."""
+    return any(isinstance(node, Name) and node.name == INDEX for statement in body for node in walk(statement))

@@ -1,0 +1,193 @@
+"""
+Channels: names that point to a version, with every move kept.
+
+``latest`` follows the highest version by itself. ``stable`` starts at the
+first release and from then on moves only on purpose; a protected channel moves
+only by a verdict or by an administrator of the owner.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+
+from registry.errors import InvalidRequest, NotAllowed, RowMoved
+from registry.models import Channel, ChannelMove, Pattern, PatternVersion, User
+from registry.models.names import is_name
+from registry.services import audit, webhooks
+
+
+def move(
+    *,
+    pattern: Pattern,
+    name: str,
+    version: PatternVersion,
+    user: User | None,
+    via: str,
+    now: datetime,
+    reason: str = "",
+    by_verdict: bool = False,
+    expected_revision: int | None = None,
+) -> Channel:
+    """
+    Point a channel at a version, making the channel where it is new.
+
+    Args:
+        by_verdict: the caller is a trial's verdict; it may move protected channels.
+        expected_revision: of the channel as the person saw it; None to take what is there.
+
+    Raises:
+        NotAllowed: ``user`` may not move it.
+        InvalidRequest: a bad name, a yanked version, or one of another pattern.
+        RowMoved: somebody moved it first.
+    """
+    channel = Channel.objects.select_related("version").filter(pattern=pattern, name=name).first()
+    _check(pattern=pattern, name=name, version=version)
+    if not by_verdict:
+        _check_person(pattern=pattern, channel=channel, user=user)
+    if channel is not None and expected_revision is not None and channel.revision != expected_revision:
+        raise RowMoved(f"channel {pattern}:{name}")
+    with transaction.atomic():
+        moved = point(
+            pattern=pattern, name=name, version=version, channel=channel, user=user, via=via, reason=reason, now=now
+        )
+        refresh_heads(pattern)
+        audit.record(
+            actor=user,
+            action="channel.moved",
+            subject=f"{pattern}:{name}",
+            owner=pattern.owner.name,
+            via=via,
+            now=now,
+            detail={"to": version.version, "reason": reason},
+        )
+        webhooks.enqueue(
+            owner=pattern.owner,
+            event="channel.moved",
+            data={"pattern": str(pattern), "channel": name, "version": version.version, "digest": version.digest},
+            now=now,
+        )
+    return moved
+
+
+def _check(*, pattern: Pattern, name: str, version: PatternVersion) -> None:
+    if not is_name(name):
+        raise InvalidRequest("channel", "name it with 2 to 64 of a-z, 0-9, _ and -, beginning with a letter")
+    if version.pattern_id != pattern.pk:
+        raise InvalidRequest("version", f"{version} is no version of {pattern}")
+    if version.is_yanked:
+        raise InvalidRequest("version", f"{version} is yanked; choose another")
+    if name == Channel.LATEST:
+        raise InvalidRequest("channel", "`latest` follows the highest version by itself; use another name")
+
+
+def _check_person(*, pattern: Pattern, channel: Channel | None, user: User | None) -> None:
+    if user is None or not pattern.owner.can_publish(user):
+        raise NotAllowed(f"only publishers of {pattern.owner} may move channels of {pattern}")
+    if channel is not None and channel.is_protected and not pattern.owner.can_administer(user):
+        raise NotAllowed(f"{channel} is protected; a trial's verdict or an administrator may move it")
+
+
+def point(
+    *,
+    pattern: Pattern,
+    name: str,
+    version: PatternVersion,
+    channel: Channel | None,
+    user: User | None,
+    via: str,
+    reason: str,
+    now: datetime,
+) -> Channel:
+    """Make or move the row by compare-and-swap and keep the move; inside the caller's transaction."""
+    if channel is None:
+        try:
+            with transaction.atomic():
+                channel = Channel.objects.create(pattern=pattern, name=name, version=version, moved_at=now)
+        except IntegrityError as error:
+            raise RowMoved(f"channel {pattern}:{name}") from error
+        before = None
+    else:
+        if channel.version_id == version.pk:
+            return channel
+        before = channel.version_id
+        changed = Channel.objects.filter(pk=channel.pk, revision=channel.revision).update(
+            version=version, revision=channel.revision + 1, moved_at=now
+        )
+        if not changed:
+            raise RowMoved(f"channel {pattern}:{name}")
+        channel.version, channel.revision, channel.moved_at = version, channel.revision + 1, now
+    ChannelMove.objects.create(
+        channel=channel, from_version_id=before, to_version=version, moved_by=user, via=via, reason=reason, moved_at=now
+    )
+    return channel
+
+
+def protect(*, pattern: Pattern, name: str, is_protected: bool, user: User, now: datetime) -> Channel:
+    """Protect a channel, or free it; for administrators of the owner."""
+    if not pattern.owner.can_administer(user):
+        raise NotAllowed(f"only administrators of {pattern.owner} may protect channels")
+    channel = pattern.channel(name)
+    if channel is None:
+        raise InvalidRequest("channel", f"{pattern} has no channel {name}")
+    with transaction.atomic():
+        Channel.objects.filter(pk=channel.pk).update(is_protected=is_protected)
+        audit.record(
+            actor=user,
+            action="channel.protected" if is_protected else "channel.freed",
+            subject=str(channel),
+            owner=pattern.owner.name,
+            now=now,
+        )
+    channel.is_protected = is_protected
+    return channel
+
+
+def after_publish(*, pattern: Pattern, version: PatternVersion, user: User | None, now: datetime) -> None:
+    """``latest`` to the highest usable version; ``stable`` to the first release there is."""
+    channels = {channel.name: channel for channel in pattern.channels.all()}
+    newest = pattern.versions.usable().light().in_order().first() or version
+    common = {"pattern": pattern, "user": user, "via": "publish", "reason": "", "now": now}
+    point(name=Channel.LATEST, version=newest, channel=channels.get(Channel.LATEST), **common)
+    if Channel.STABLE not in channels and "-" not in version.version.partition("+")[0]:
+        point(name=Channel.STABLE, version=version, channel=None, **common)
+    refresh_heads(pattern)
+
+
+def after_yank(*, version: PatternVersion, user: User | None, now: datetime) -> None:
+    """
+    Move every channel off a yanked version: to its successor, else to where the channel
+    stood last, else to the highest usable version; with none left it stays, marked.
+    """
+    pattern = version.pattern
+    for channel in pattern.channels.filter(version=version):
+        target = version.successor if version.successor_id and version.successor.pattern_id == pattern.pk else None
+        if target is None and channel.name != Channel.LATEST:
+            earlier = channel.moves.filter(to_version__yanked_at__isnull=True).select_related("to_version").first()
+            target = earlier.to_version if earlier else None
+        target = target or pattern.versions.usable().in_order().first()
+        if target is not None:
+            point(
+                pattern=pattern,
+                name=channel.name,
+                version=target,
+                channel=channel,
+                user=user,
+                via="yank",
+                reason=f"{version.version} was yanked: {version.yank_reason}"[:500],
+                now=now,
+            )
+    refresh_heads(pattern)
+
+
+def refresh_heads(pattern: Pattern) -> None:
+    """Set ``newest`` and ``shown`` of the pattern from its versions and channels."""
+    versions = pattern.versions.light().in_order()
+    newest = versions.usable().first() or versions.first()
+    stable = pattern.channels.filter(name=Channel.STABLE).values_list("version_id", flat=True).first()
+    newest_id = newest.pk if newest else None
+    shown_id = stable or newest_id
+    if (pattern.newest_id, pattern.shown_id) != (newest_id, shown_id):
+        pattern.newest_id, pattern.shown_id = newest_id, shown_id
+        Pattern.objects.filter(pk=pattern.pk).update(newest_id=newest_id, shown_id=shown_id)

@@ -1,0 +1,491 @@
+"""
+Publishing: a source text becomes immutable versions, or an answer that lists every problem.
+
+``preview`` runs the same checks and stores nothing. A component publishes each
+of its fenced scripts as a pattern of its own, and the profile it defines. The
+same digest published again is the same version and no error; another digest
+for a published version is refused.
+
+    publish(owner=owner, user=user, source=b"...", via="api", now=now).versions[0].version
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from opl.document.diff import smallest_bump
+from opl.errors import Problem, Severity
+from registry.discovery import index
+from registry.errors import InvalidDocument, InvalidRequest, LineageCycle, NotAllowed, VersionDisagrees, VersionTaken
+from registry.models import LineageEdge, Owner, Pattern, PatternVersion, Profile, StoredDocument, User
+from registry.models.names import is_name, name_from, parse_version
+from registry.services import audit, channels, lineage, webhooks
+from registry.services.editing import check_visibility, set_tags
+from registry.services.reading import Reading, ReadPattern, read
+
+FIRST_VERSION = "1.0.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedVersion:
+    """One version of the answer."""
+
+    version: PatternVersion  # the row, with its pattern and owner loaded
+    created: bool  # False when this digest had been published before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What publishing one source gave."""
+
+    document: StoredDocument  # the exact bytes
+    versions: tuple[PublishedVersion, ...]  # one, or one per script of a component
+    profiles: tuple[Profile, ...]  # that the document defines
+    problems: tuple[Problem, ...]  # warnings and notes; never errors
+
+    @property
+    def created(self) -> bool:
+        """Whether anything is new."""
+        return any(item.created for item in self.versions) or not self.versions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatternPreview:
+    """What would become of one pattern of the source."""
+
+    read: ReadPattern  # name, title, inputs, events, mode
+    exists: bool  # whether the owner has a pattern of this name
+    same_as: str  # the version with this very digest, "" if none
+    newest: str  # the highest version now, "" if none
+    bump: str  # major, minor or patch against it; "" for a first version
+    version: str  # the version it would get
+    reasons: tuple[str, ...]  # why that bump, in words
+    near_duplicates: tuple[PatternVersion, ...]  # other patterns that only differ in formatting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """The answer of a publish that stores nothing."""
+
+    reading: Reading  # with all problems
+    patterns: tuple[PatternPreview, ...]  # empty where the text cannot be read
+
+    @property
+    def ok(self) -> bool:
+        """Whether publishing it would succeed."""
+        return self.reading.ok
+
+
+def publish(
+    *,
+    owner: Owner,
+    user: User | None,
+    source: bytes,
+    via: str,
+    now: datetime,
+    version: str = "",
+    name: str = "",
+    visibility: str = "",
+    file_name: str = "",
+    provenance: Mapping[str, Any] | None = None,
+    forked_from: PatternVersion | None = None,
+    parents: tuple[tuple[str, str], ...] = (),
+) -> Published:
+    """
+    Publish a source under ``owner``.
+
+    Args:
+        user: who publishes; None for the hub itself (library, admitted from a peer).
+        version: semver; "" takes the document's, else 1.0.0 or the smallest admissible bump.
+        name: of the pattern; "" takes the document's. Not for a component with several scripts.
+        visibility: private, org or public; "" keeps what the pattern has (public when new).
+        parents: further lineage edges, ``(digest, op)``.
+
+    Raises:
+        InvalidDocument: with all problems at once; nothing was stored.
+        VersionDisagrees: the document names another version than the request.
+        VersionTaken: the version is published with another digest.
+        NotAllowed, InvalidRequest: the person, the name or the visibility.
+    """
+    if user is not None and not owner.can_publish(user):
+        raise NotAllowed(f"you may not publish as {owner}; publish under your own name, or ask its administrators")
+    reading = read(source, file=file_name)
+    if not reading.ok:
+        raise InvalidDocument(reading.problems)
+    act = _Act(
+        owner=owner,
+        user=user,
+        via=via,
+        now=now,
+        version=_agreed_version(reading, version),
+        visibility=check_visibility(visibility),
+        provenance=dict(provenance or {}) | ({"file": file_name} if file_name else {}),
+        forked_from=forked_from,
+        parents=parents,
+    )
+    patterns = _named(reading, name)
+    try:
+        return act.run(reading, patterns)
+    except IntegrityError:
+        # Somebody published the same at the same moment; now that it stands there, it is found.
+        return act.run(reading, patterns)
+
+
+def preview(
+    *, owner: Owner | None, user: Any, source: bytes, version: str = "", name: str = "", file_name: str = ""
+) -> Preview:
+    """What publishing would do and every problem it would meet; stores nothing and raises nothing for them."""
+    reading = read(source, file=file_name)
+    try:
+        wanted = _agreed_version(reading, version)
+        patterns = _named(reading, name) if reading.ok else reading.patterns
+    except InvalidRequest as error:
+        place = {"line": getattr(error, "line", 0), "column": getattr(error, "column", 0)}
+        problem = Problem(code=error.code, message=error.message, pointer=f"/{error.field}", **place)
+        reading = replace(reading, problems=(*reading.problems, problem))
+        wanted, patterns = "", reading.patterns
+    return Preview(
+        reading=reading,
+        patterns=tuple(_preview_one(owner=owner, user=user, item=item, wanted=wanted) for item in patterns),
+    )
+
+
+def _preview_one(*, owner: Owner | None, user: Any, item: ReadPattern, wanted: str) -> PatternPreview:
+    pattern = Pattern.objects.filter(owner=owner, name=item.name).first() if owner and item.name else None
+    same = pattern.versions.light().filter(digest=item.digest).first() if pattern else None
+    next_version, bump, reasons = next_version_of(pattern, item)
+    return PatternPreview(
+        read=item,
+        exists=pattern is not None,
+        same_as=same.version if same else "",
+        newest=pattern.newest.version if pattern and pattern.newest else "",
+        bump=bump,
+        version=same.version if same else wanted or next_version,
+        reasons=reasons,
+        near_duplicates=tuple(near_duplicates(item.document.semantic_digest, user=user, besides=pattern)),
+    )
+
+
+def near_duplicates(semantic_digest: str, *, user: Any, besides: Pattern | None = None) -> list[PatternVersion]:
+    """Versions of other patterns with the same meaning, as ``user`` may see them; at most ten."""
+    if not semantic_digest:
+        return []
+    found = PatternVersion.objects.light().visible_to(user).filter(semantic_digest=semantic_digest)
+    if besides is not None:
+        found = found.exclude(pattern=besides)
+    return list(found.select_related("pattern__owner").order_by("published_at", "pk")[:10])
+
+
+def next_version_of(pattern: Pattern | None, item: ReadPattern) -> tuple[str, str, tuple[str, ...]]:
+    """The smallest admissible version after the pattern's newest: (version, bump, reasons)."""
+    newest = pattern.versions.in_order().first() if pattern else None
+    if newest is None:
+        return FIRST_VERSION, "", ()
+    before = read(newest.source_bytes).patterns
+    if not before:
+        return _bumped(newest.version, "minor"), "minor", ("the earlier text cannot be compared any more",)
+    broken = broken_inputs(newest.inputs, item.inputs)
+    if broken:
+        return _bumped(newest.version, "major"), "major", broken
+    bump = smallest_bump(before[0].document, item.document)
+    return _bumped(newest.version, bump.size), bump.size, tuple(bump.reasons)
+
+
+def broken_inputs(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> tuple[str, ...]:
+    """
+    Why a run that could be started before may not be now, in words; () where all can.
+
+    Sees the inputs that a script has by its text, which ``smallest_bump``
+    (documents only) does not.
+    """
+    before = {entry["name"]: entry for entry in old if not entry.get("initial")}
+    after = {entry["name"]: entry for entry in new}
+    reasons = [f"the input {name} is gone" for name in before if name not in after]
+    reasons += [
+        f"the input {name} is required now"
+        for name, entry in after.items()
+        if entry["required"] and not before.get(name, {}).get("required")
+    ]
+    reasons += [
+        f"the input {name} was {entry['type']} and is {after[name]['type']} now"
+        for name, entry in before.items()
+        if name in after and entry["type"] != after[name]["type"] and "any" not in (entry["type"], after[name]["type"])
+    ]
+    return tuple(reasons)
+
+
+def _bumped(version: str, level: str) -> str:
+    parsed = parse_version(version)
+    if parsed is None:
+        return FIRST_VERSION
+    return str({"major": parsed.bump_major, "minor": parsed.bump_minor, "patch": parsed.bump_patch}[level]())
+
+
+def _agreed_version(reading: Reading, requested: str) -> str:
+    """The version that document and request agree on, "" where neither names one."""
+    stated = reading.version
+    if requested and parse_version(requested) is None:
+        raise InvalidRequest("version", f"{requested[:64]!r} is no version; write one such as 1.4.2 (semver.org)")
+    if not stated:
+        return requested
+    if parse_version(stated) is None:
+        if requested:
+            raise VersionDisagrees(stated, requested)
+        raise InvalidRequest("version", f"the document's version {stated[:64]!r} is none; write one such as 1.4.2")
+    if requested and requested != stated:
+        raise VersionDisagrees(stated, requested)
+    return stated
+
+
+def _named(reading: Reading, name: str) -> tuple[ReadPattern, ...]:
+    """The patterns under the names they will have; InvalidRequest where one has none."""
+    patterns = reading.patterns
+    if name:
+        if not is_name(name):
+            raise InvalidRequest("name", "use 2 to 64 of a-z, 0-9, _ and -, beginning with a letter")
+        if len(patterns) != 1:
+            raise InvalidRequest(
+                "name", f"this document holds {len(patterns)} patterns, each named after its title; leave the name out"
+            )
+        patterns = (replace(patterns[0], name=name),)
+    for item in patterns:
+        if not item.name:
+            raise InvalidRequest("name", "the document gives no usable name; write `name:` in it, or send a name")
+    return patterns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Act:
+    """One publish under way: everything that its steps share."""
+
+    owner: Owner
+    user: User | None
+    via: str
+    now: datetime
+    version: str  # agreed on, or ""
+    visibility: str  # "" keeps
+    provenance: dict[str, Any]
+    forked_from: PatternVersion | None
+    parents: tuple[tuple[str, str], ...]
+
+    @transaction.atomic
+    def run(self, reading: Reading, patterns: tuple[ReadPattern, ...]) -> Published:
+        """Store the document and everything in it, or nothing."""
+        document = self._document(reading)
+        version = self.version or self._common_version(patterns)
+        versions = tuple(self._publish_one(item, document, version) for item in patterns)
+        profiles = tuple(
+            self._profile(name, value, prompt, document, reading) for name, value, prompt in reading.profiles
+        )
+        problems = tuple(p for p in reading.problems if p.severity is not Severity.ERROR)
+        return Published(document=document, versions=versions, profiles=profiles, problems=problems)
+
+    def _document(self, reading: Reading) -> StoredDocument:
+        parsed = reading.document
+        assert parsed is not None
+        row, _ = StoredDocument.objects.get_or_create(
+            digest=parsed.digest,
+            defaults={
+                "semantic_digest": parsed.semantic_digest,
+                "source": reading.source,
+                "size_bytes": len(reading.source),
+                "envelope": str(parsed.envelope),
+                "name": parsed.name[:200],
+                "version": parsed.version[:64],
+                "value": parsed.value,
+                "problems": reading.warnings,
+                "created_at": self.now,
+            },
+        )
+        return row
+
+    def _common_version(self, patterns: tuple[ReadPattern, ...]) -> str:
+        """The version of what is new in a document that names none: the highest of the single bumps."""
+        wanted = []
+        for item in patterns:
+            pattern = Pattern.objects.filter(owner=self.owner, name=item.name).first()
+            if pattern is None or not pattern.versions.filter(digest=item.digest).exists():
+                wanted.append(parse_version(next_version_of(pattern, item)[0]))
+        return str(max((v for v in wanted if v is not None), default=FIRST_VERSION))
+
+    def _publish_one(self, item: ReadPattern, document: StoredDocument, version: str) -> PublishedVersion:
+        pattern = self._pattern(item)
+        versions = pattern.versions.select_related("pattern__owner")
+        same = versions.filter(digest=item.digest).first()
+        if same is not None:
+            return PublishedVersion(version=same, created=False)
+        taken = versions.filter(version=version).values_list("digest", flat=True).first()
+        if taken is not None:
+            raise VersionTaken(str(pattern), version, taken, next_version_of(pattern, item)[0])
+        before = pattern.newest
+        row = self._version(item, document, pattern, version)
+        self._edges(item, row, document, before)
+        channels.after_publish(pattern=pattern, version=row, user=self.user, now=self.now)
+        self._describe(pattern, item, row)
+        self._tell(row)
+        return PublishedVersion(version=row, created=True)
+
+    def _pattern(self, item: ReadPattern) -> Pattern:
+        pattern = (
+            Pattern.objects.select_related("owner", "newest", "forked_from")
+            .filter(owner=self.owner, name=item.name)
+            .first()
+        )
+        if pattern is not None:
+            if self.visibility and self.visibility != pattern.visibility:
+                Pattern.objects.filter(pk=pattern.pk).update(visibility=self.visibility)
+                pattern.visibility = self.visibility
+            return pattern
+        return Pattern.objects.create(
+            owner=self.owner,
+            name=item.name,
+            visibility=self.visibility or Pattern.Visibility.PUBLIC,
+            forked_from=self.forked_from,
+            created_at=self.now,
+            updated_at=self.now,
+        )
+
+    def _version(self, item: ReadPattern, document: StoredDocument, pattern: Pattern, version: str) -> PatternVersion:
+        parsed = item.document
+        metadata = parsed.metadata
+        return PatternVersion.objects.create(
+            pattern=pattern,
+            version=version,
+            source=item.source,
+            semantic_digest=parsed.semantic_digest,
+            document=document,
+            script_number=item.script_number,
+            envelope=str(parsed.envelope),
+            mode=item.mode,
+            program=item.program,
+            program_hash=item.program_hash,
+            value=parsed.value,
+            inputs=item.inputs,
+            title=item.title,
+            description=parsed.description,
+            author_name=parsed.author[:200],
+            license=_text(parsed.value.get("license") or metadata.get("license"))[:64],
+            claims=item.claims,
+            claim_flags=item.claim_flags,
+            events=item.events,
+            capabilities=list(parsed.capabilities or ())
+            + ([parsed.security_profile] if parsed.security_profile else []),
+            requires_profiles=item.profiles_needed,
+            success_when=parsed.success_when,
+            score=parsed.score,
+            verification=dict(parsed.verification),
+            adaptive_rules=[dict(rule.value) for rule in parsed.adaptive_rules],
+            published_by=self.user,
+            published_via=self.via,
+            published_at=self.now,
+            provenance=self.provenance,
+            warnings_count=len(document.problems),
+        )
+
+    def _edges(
+        self, item: ReadPattern, row: PatternVersion, document: StoredDocument, before: PatternVersion | None
+    ) -> None:
+        """Where the new text comes from; what the document claims may dangle, a cycle of its claims is refused."""
+        if item.script_number:
+            detail = {"n": item.script_number}
+            lineage.add_edge(
+                child=row.digest,
+                parent=document.digest,
+                op=LineageEdge.Op.EXTRACTED_FROM,
+                label=document.name,
+                detail=detail,
+                now=self.now,
+            )
+        for parent, op in self.parents:
+            lineage.add_edge(child=row.digest, parent=parent, op=op, now=self.now)
+        for claimed in item.document.lineage[: lineage.MAX_PARENTS]:
+            lineage.add_edge(
+                child=row.digest,
+                parent=lineage.reference_digest(claimed.reference),
+                op=claimed.op,
+                label=claimed.reference,
+                detail={"reason": claimed.reason, "author": claimed.author, "at": claimed.at, "claimed": True},
+                now=self.now,
+            )
+        origin, op = before, LineageEdge.Op.REVISION
+        if before is None or before.digest == getattr(row.pattern.forked_from, "digest", None):
+            origin, op = row.pattern.forked_from, LineageEdge.Op.FORK
+        if origin is not None and origin.digest != row.digest:
+            try:
+                lineage.add_edge(child=row.digest, parent=origin.digest, op=op, now=self.now)
+            except LineageCycle:
+                return  # the text of an ancestor was published again here: nothing new was derived
+
+    def _describe(self, pattern: Pattern, item: ReadPattern, row: PatternVersion) -> None:
+        """Take over title, description and tags of the highest version, unless people edited them."""
+        pattern.updated_at = self.now
+        fields = ["updated_at"]
+        if pattern.newest_id == row.pk:
+            pattern.mode, pattern.category = item.mode, item.category
+            fields += ["mode", "category"]
+            if not pattern.description_edited:
+                pattern.title, pattern.description = item.title, item.document.description
+                fields += ["title", "description"]
+                set_tags(pattern, item.tags)
+        pattern.save(update_fields=fields)
+        index.update(pattern, words=item.search_words)
+
+    def _tell(self, row: PatternVersion) -> None:
+        audit.record(
+            actor=self.user,
+            action="version.published",
+            subject=str(row),
+            owner=self.owner.name,
+            via=self.via,
+            now=self.now,
+            detail={"digest": row.digest},
+        )
+        webhooks.enqueue(
+            owner=self.owner,
+            event="version.published",
+            data={"pattern": str(row.pattern), "version": row.version, "digest": row.digest, "mode": row.mode},
+            now=self.now,
+        )
+
+    def _profile(
+        self, name: str, value: Mapping[str, Any], prompt: str, document: StoredDocument, reading: Reading
+    ) -> Profile:
+        """Store a profile the document defines; the same document again gives the same row."""
+        legal = name_from(name.rsplit("/", 1)[-1]) or name_from(document.name) or f"profile-{document.digest[:8]}"
+        rows = Profile.objects.filter(owner=self.owner, name=legal)
+        same = rows.filter(document=document).first()
+        if same is not None:
+            return same
+        highest = rows.newest_first().first()
+        version = self.version or (_bumped(highest.version, "minor") if highest else FIRST_VERSION)
+        taken = rows.filter(version=version).select_related("document").first()
+        if taken is not None:
+            raise VersionTaken(f"profile {self.owner}/{legal}", version, taken.document.digest)
+        parsed = reading.document
+        return Profile.objects.create(
+            owner=self.owner,
+            name=legal,
+            version=version,
+            component_type=str(value.get("component_type") or "profile")[:32],
+            document=document,
+            value={**value, "body": prompt} if prompt else dict(value),
+            description=parsed.description if parsed else "",
+            visibility=self.visibility or Pattern.Visibility.PUBLIC,
+            published_by=self.user,
+            published_at=self.now,
+        )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def digest_of(source: bytes) -> str:
+    """The digest a source is known by: its sha256, hex."""
+    return hashlib.sha256(source).hexdigest()
