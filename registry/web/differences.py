@@ -71,3 +71,7 @@ def _marked(old: str, new: str) -> tuple[SafeString, SafeString]:
 
 def _unchanged(count: int) -> str:
     return ngettext("%(count)d line unchanged", "%(count)d lines unchanged", count) % {"count": count}
+
+
+def meaning(old: PatternVersion, new: PatternVersion) -> list[Change]:
+    return []

@@ -36,7 +36,7 @@ def evidence_of_row(pattern: Pattern) -> list[Evidence]:
 def _summed(kind: str, runs: int, successes: int) -> Evidence:
     if not runs:
         return Evidence(kind=kind, runs=0, href=_counted(kind))
-    low, high = ranking.wilson(successes, runs)
+    low, high = ranking.wilson_interval(successes, runs)
     return Evidence(kind=kind, runs=runs, rate=successes / runs, low=low, high=high, href=_counted(kind))
 
 

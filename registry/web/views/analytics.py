@@ -70,7 +70,7 @@ def _picture(series: Sequence[analytics_service.Day], source: str) -> Any:
         "first": round(100 * points[0].value),
         "last": round(100 * last.value),
     }
-    return curve(points, title=words, description=said)
+    return curve(points, title=words, description=said, width=1120, height=240)
 
 
 def _courses(series: Sequence[analytics_service.Day]) -> list[dict[str, Any]]:
