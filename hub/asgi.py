@@ -14,19 +14,24 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
+from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
+django_application = get_wsgi_application()  # sets the apps up, which the modules below need
 
-from hub import live
-from hub.wsgi import application as django_application
+from hub import live  # noqa: E402
+from hub.mcp.server import make_application, make_server  # noqa: E402
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 WSGI_THREADS = 4
+MCP_METADATA = "/.well-known/oauth-protected-resource"  # where a client learns which tokens the endpoint takes
 
 pages = WSGIMiddleware(django_application, workers=WSGI_THREADS)
+mcp_server = make_server()
+mcp = make_application(mcp_server)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,15 +40,16 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _lifespan(receive, send)
     elif scope["type"] == "http" and scope["path"].startswith("/live/"):
         await live.application(scope, receive, send)
+    elif scope["type"] == "http" and (scope["path"] == "/mcp" or scope["path"].startswith(MCP_METADATA)):
+        await mcp(scope, receive, send)
     elif scope["type"] == "http":
         await pages(scope, receive, send)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        if message["type"] == "lifespan.shutdown":
-            await live.close()
-        await send({"type": message["type"] + ".complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
+    await receive()
+    async with mcp_server.session_manager.run():
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await live.close()
+    await send({"type": "lifespan.shutdown.complete"})

@@ -14,6 +14,7 @@ a note says where it stops being formal.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,7 +23,7 @@ from opl.document.claims import impossible_claims
 from opl.document.envelopes import read
 from opl.document.load import DEFAULT, LoadLimits, pointer_of
 from opl.document.model import Document, Envelope, Kind, Mode, Role, ScriptSource
-from opl.document.prose import first_narrative
+from opl.document.prose import first_narrative, is_expression
 from opl.document.security import Allowance, allowance
 from opl.document.validate import check_parameters, unknown_keys, validate
 from opl.errors import Problem, Severity
@@ -85,9 +86,7 @@ def _script_json(script: ScriptSource, programs: Mapping[str, Any]) -> dict[str,
     }
 
 
-def check(
-    data: bytes, *, file: str = "", limits: LoadLimits = DEFAULT, known: Container[str] | None = None
-) -> Report:
+def check(data: bytes, *, file: str = "", limits: LoadLimits = DEFAULT, known: Container[str] | None = None) -> Report:
     """
     Everything that can be said about a source without running it.
 
@@ -211,9 +210,7 @@ def _compile_all(document: Document) -> tuple[dict[str, Mapping[str, Any]], list
     programs: dict[str, Mapping[str, Any]] = {}
     problems: list[Problem] = []
     for script in document.scripts:
-        program, told = (
-            _compile_condition(script) if script.role is Role.CONDITION else _compile(document, script)
-        )
+        program, told = _compile_condition(script) if script.role is Role.CONDITION else _compile(document, script)
         problems += told
         if program is not None:
             programs[script.key] = program
@@ -225,23 +222,49 @@ def _compile(document: Document, script: ScriptSource) -> tuple[Mapping[str, Any
         script.text,
         first_line=script.first_line,
         parameters=document.parameters,
-        helpers=document.helpers or None,
-        rules=[dict(rule.value) for rule in document.adaptive_rules],
+        helpers=_helpers(document.helpers),
+        rules=[{**rule.value, "line": rule.line} for rule in document.adaptive_rules],
         actions=document.actions or None,
     )
-    problems = [_placed(problem, script) for problem in compilation.problems]
+    problems = [
+        problem if problem.code.startswith("opl.script.rule-") else _placed(problem, script)
+        for problem in compilation.problems
+        if problem.code != "opl.script.rule-prose"  # conditions are looked at where they stand
+    ]
     if not any(problem.severity is Severity.ERROR for problem in problems):
         return compilation.program, problems
     return None, problems if script.formal else [_stops_being_formal(script, problems)]
 
 
+def _helpers(helpers: Mapping[str, Any]) -> dict[str, str]:
+    """What each judgement means, as one text."""
+    return {
+        name: told if isinstance(told, str) else json.dumps(told, ensure_ascii=False, sort_keys=True)
+        for name, told in helpers.items()
+    }
+
+
 def _compile_condition(script: ScriptSource) -> tuple[Mapping[str, Any] | None, list[Problem]]:
     """A condition as the statement ``RETURN (…)``, its problems where the condition stands."""
+    if not is_expression(script.text):
+        return None, [_prose_condition(script)]
     compilation = _compiled(f"{_OPENING}{script.text}\n)", first_line=script.first_line)
     problems = [_placed(_shifted(problem, script), script) for problem in compilation.problems]
-    failed = any(problem.severity is Severity.ERROR for problem in problems)
     wanted = [problem for problem in problems if problem.severity is Severity.ERROR]
-    return (None if failed else compilation.program), wanted
+    return (None if wanted else compilation.program), wanted
+
+
+def _prose_condition(script: ScriptSource) -> Problem:
+    return Problem(
+        code="opl.document.prose-condition",
+        message=f"the condition is told, not written: {script.text.strip()[:60]!r}",
+        hint="an orchestrator agent will judge it; write an expression to have it tested",
+        severity=Severity.NOTE,
+        line=script.first_line,
+        column=script.first_column,
+        length=len(script.text.strip()),
+        pointer=script.pointer,
+    )
 
 
 def _shifted(problem: Problem, script: ScriptSource) -> Problem:
@@ -253,7 +276,7 @@ def _shifted(problem: Problem, script: ScriptSource) -> Problem:
 
 
 def _compiled(text: str, **more: Any) -> Any:
-    from opl.script import compile_script
+    from opl.script.compiler import compile_script
 
     return compile_script(text, **more)
 
@@ -293,9 +316,7 @@ def program_events(program: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _not_allowed(
-    document: Document, programs: Mapping[str, Mapping[str, Any]], allowed: Allowance
-) -> list[Problem]:
+def _not_allowed(document: Document, programs: Mapping[str, Mapping[str, Any]], allowed: Allowance) -> list[Problem]:
     problems = []
     if not allowed.known:
         line, column = document.position("/security_profile")
@@ -319,12 +340,17 @@ def _not_allowed(
 
 
 def _refused(script: ScriptSource, event: str, allowed: Allowance) -> Problem:
+    index = max(script.text.find(event), 0)
+    before = script.text[:index]
+    line, column = script.first_line + before.count("\n"), index - before.rfind("\n")
+    line, column = script.place(line, column)
     return Problem(
         code="opl.document.capability",
         message=f"{script.title or 'the script'} uses {event}, which {allowed.profile} does not allow",
         hint=f"add {event} to capabilities, or name a security_profile that allows it",
         severity=Severity.ERROR if allowed.declared else Severity.WARNING,
-        line=script.first_line,
-        column=script.first_column,
+        line=line,
+        column=column,
+        length=len(event),
         pointer=script.pointer,
     )

@@ -52,7 +52,7 @@ def log_sum_exp(values: Iterable[float]) -> float:
     top = max(found, default=-math.inf)
     if math.isinf(top):
         return top
-    return top + math.log(math.fsum(math.exp(value - top) for value in found))
+    return top + math.log(math.fsum([math.exp(value - top) for value in found]))
 
 
 LOG_PRIOR: tuple[float, ...] = _log_prior()
@@ -106,7 +106,7 @@ class Wealth:
         return Wealth(
             bound=self.bound,
             null=self.null,
-            units=tuple(have + times * more for have, more in zip(self.units, factors, strict=True)),
+            units=tuple([have + times * more for have, more in zip(self.units, factors, strict=True)]),
             pairs=self.pairs + times,
             total=self.total + times * round(cut * _UNITS_PER_ONE),
             squares=self.squares + times * round(cut * cut * _UNITS_PER_ONE),
@@ -124,7 +124,7 @@ class Wealth:
         return Wealth(
             bound=self.bound,
             null=self.null,
-            units=tuple(mine + more for mine, more in zip(self.units, other.units, strict=True)),
+            units=tuple([mine + more for mine, more in zip(self.units, other.units, strict=True)]),
             pairs=self.pairs + other.pairs,
             total=self.total + other.total,
             squares=self.squares + other.squares,
@@ -133,9 +133,7 @@ class Wealth:
     @property
     def log_e(self) -> float:
         """ln E_n(m0); 0 before the first pair."""
-        return log_sum_exp(
-            prior + units / UNITS_PER_NAT for prior, units in zip(LOG_PRIOR, self.units, strict=True)
-        )
+        return log_sum_exp([prior + units / UNITS_PER_NAT for prior, units in zip(LOG_PRIOR, self.units, strict=True)])
 
     @property
     def e_value(self) -> float:
@@ -167,9 +165,7 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally:
         """Counts over disjoint inputs add."""
-        return Tally(
-            wins=self.wins + other.wins, losses=self.losses + other.losses, ties=self.ties + other.ties
-        )
+        return Tally(wins=self.wins + other.wins, losses=self.losses + other.losses, ties=self.ties + other.ties)
 
     def counts(self) -> dict[float, int]:
         """The same as contrasts and how often each occurred."""

@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from federation.protocol import fields, keys
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 MOST_KEYS = 32  # per list in a root document
 MOST_VERSIONS = 1_000  # of one chain in one message
-EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +218,7 @@ def predicate(
     domains: Sequence[str] = (),
     not_after: int | None = None,
     previous: str | None = None,
-    retired: Mapping[HexKey, int] = EMPTY,
+    retired: Mapping[HexKey, int] | None = None,
 ) -> dict[str, Any]:
     """A root document as JSON; times in seconds since the epoch."""
     roles = {"publish": list(publish)} | ({"transport": list(transport)} if owner == "node" else {})
@@ -233,7 +231,7 @@ def predicate(
         "domains": list(domains),
         "not_after": None if not_after is None else fields.written(not_after),
         "prev_root_sha256": previous,
-        "retired": {key: fields.written(at) for key, at in retired.items()},
+        "retired": {key: fields.written(at) for key, at in (retired or {}).items()},
     }
 
 

@@ -100,13 +100,9 @@ def _rate(loaded: Loaded, pointer: str, value: Any) -> tuple[float, int] | None:
 def _contradictions(loaded: Loaded, claim: Claim) -> Iterator[Problem]:
     runs, won, lost = claim.runs, claim.successes, claim.failures
     if runs is not None and ((won or 0) > runs or (lost or 0) > runs):
-        yield _impossible(
-            loaded, claim.pointer, f"{runs} runs cannot have {max(won or 0, lost or 0)} of one kind"
-        )
+        yield _impossible(loaded, claim.pointer, f"{runs} runs cannot have {max(won or 0, lost or 0)} of one kind")
     elif runs is not None and won is not None and lost is not None and won + lost > runs:
-        yield _impossible(
-            loaded, claim.pointer, f"{won} successes and {lost} failures are more than {runs} runs"
-        )
+        yield _impossible(loaded, claim.pointer, f"{won} successes and {lost} failures are more than {runs} runs")
     for pointer, rate, digits in claim.rates if runs else ():
         if not _possible(runs or 0, rate, digits):
             near = _nearest(runs or 0, rate)

@@ -55,9 +55,7 @@ class Bump(NamedTuple):
 
 def diff(old: Document, new: Document) -> Difference:
     """The difference between two documents, in text and in meaning."""
-    same = old.digest == new.digest or bool(
-        old.semantic_digest and old.semantic_digest == new.semantic_digest
-    )
+    same = old.digest == new.digest or bool(old.semantic_digest and old.semantic_digest == new.semantic_digest)
     return Difference(
         lines=tuple(unified(old.text, new.text)),
         changes=() if same else tuple(changes(old, new)),
@@ -80,9 +78,7 @@ def unified(old: str, new: str, context: int = 3) -> list[str]:
 
 
 def _common(one: list[str], other: list[str]) -> int:
-    return next(
-        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
-    )
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def smallest_bump(old: Document, new: Document) -> Bump:

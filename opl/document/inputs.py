@@ -83,7 +83,7 @@ def _declared(schema: Mapping[str, Any], path: tuple[str, ...]) -> list[Input]:
 def _from_schema(name: str, schema: Mapping[str, Any], pointer: str, required: bool) -> Input:
     return Input(
         name=name,
-        required=required or "default" not in schema,
+        required=(required or schema.get("required") is True) and "default" not in schema,
         default=schema.get("default"),
         description=reading.string(schema, "description"),
         schema=schema,

@@ -52,9 +52,7 @@ class MergeResult:
         return tuple(conflict for conflict in self.conflicts if not conflict.chosen)
 
 
-def merge(
-    base: Document, ours: Document, theirs: Document, *, choices: Mapping[str, str] | None = None
-) -> MergeResult:
+def merge(base: Document, ours: Document, theirs: Document, *, choices: Mapping[str, str] | None = None) -> MergeResult:
     """
     Merge what two versions changed since ``base``.
 
@@ -155,8 +153,7 @@ class _Values:
         if any(each is None for each in names):
             return self._conflict(base, ours, theirs, path)
         before, mine, other = (
-            dict(zip(each or (), items, strict=True))
-            for each, items in zip(names, (base, ours, theirs), strict=True)
+            dict(zip(each or (), items, strict=True)) for each, items in zip(names, (base, ours, theirs), strict=True)
         )
         places = {key: index for index, key in enumerate([*mine, *(key for key in other if key not in mine)])}
         merged = []

@@ -69,9 +69,7 @@ def outline(text: str, first_line: int = 1) -> list[Statement]:
                 stack.pop()
             (stack[-1][1].children if stack and len(stack) < 60 else roots).append(pending)
             stack.append((indent, pending))
-        depth = max(
-            0, depth + sum(token in _OPEN for token in tokens) - sum(token in _CLOSE for token in tokens)
-        )
+        depth = max(0, depth + sum(token in _OPEN for token in tokens) - sum(token in _CLOSE for token in tokens))
     return roots
 
 

@@ -28,6 +28,8 @@ _NO_OPERAND = frozenset(
 _WORD = re.compile(r"([A-Za-z_]\w*)")
 _PLACE = re.compile(r"[A-Za-z_]\w*(?:\.\w+|\[[^\]]*\])*\s*(?:[-+*/]?=(?!=)|\()")
 _METHOD = re.compile(r"[A-Za-z_]\w*(?:\.\w+|\[[^\]]*\])+\(")
+_OPERATOR = re.compile(r"[<>=!()\[\]+*/%&|]|\b(?:and|or|not|in|AND|OR|NOT|IN)\b")
+_PATH = re.compile(r"[A-Za-z_][\w.]*")
 _STRING = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _RAW = re.compile(r":\s*[|>][-+]?\s*$")
 _PROSE_WORDS = re.compile(r"[A-Za-z]+")
@@ -57,6 +59,14 @@ def is_statement(line: str) -> bool:
     """Whether a line begins as a statement does: a keyword and what belongs to it, an assignment, a call."""
     text = line.strip()
     return bool(_keyword(text) or _PLACE.match(text) or _METHOD.match(text))
+
+
+def is_expression(text: str) -> bool:
+    """Whether a condition is meant as an expression: it has an operator or a call, and no sentence."""
+    bare = text.strip()
+    if _sentence(f" {bare}", ""):
+        return False
+    return bool(_OPERATOR.search(bare)) or bool(_PATH.fullmatch(bare))
 
 
 def _keyword(line: str) -> bool:

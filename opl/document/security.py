@@ -51,9 +51,7 @@ class Allowance:
         """Whether a pattern may use this event."""
         if event not in POWERFUL:
             return True
-        return any(
-            event.startswith(each[:-1]) if each.endswith("*") else event == each for each in self.events
-        )
+        return any(event.startswith(each[:-1]) if each.endswith("*") else event == each for each in self.events)
 
     def refused(self, events: Iterable[str]) -> list[str]:
         """Those of the events that the pattern may not use, sorted."""

@@ -55,16 +55,12 @@ def _statement(way: Way, title: str, old: Statement | None, new: Statement | Non
 _Pairs = list[tuple[Statement, Statement]]
 
 
-def _unmatched(
-    before: list[Statement], after: list[Statement]
-) -> tuple[list[Statement], list[Statement], _Pairs]:
+def _unmatched(before: list[Statement], after: list[Statement]) -> tuple[list[Statement], list[Statement], _Pairs]:
     """What a matching in order leaves over on both sides, and the pairs that changed where they stand."""
     gone: list[Statement] = []
     come: list[Statement] = []
     changed: _Pairs = []
-    matcher = difflib.SequenceMatcher(
-        None, [s.key() for s in before], [s.key() for s in after], autojunk=True
-    )
+    matcher = difflib.SequenceMatcher(None, [s.key() for s in before], [s.key() for s in after], autojunk=True)
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
         if tag == "equal":
             continue
@@ -87,9 +83,7 @@ def _paired(left: list[Statement], right: list[Statement]) -> _Pairs:
     free = list(right)
     for one in left[:500]:
         same = next((other for other in free if other.text == one.text), None)
-        near = same or next(
-            (other for other in free[:50] if other.kind == one.kind and _alike(one, other)), None
-        )
+        near = same or next((other for other in free[:50] if other.kind == one.kind and _alike(one, other)), None)
         if near is not None:
             pairs.append((one, near))
             free.remove(near)

@@ -1,0 +1,1 @@
+"""The hub as an MCP server, so that an orchestrating agent uses it directly."""

@@ -1,0 +1,1 @@
+"""The registry's pages: parse the request, make one call, render."""
