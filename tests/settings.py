@@ -14,3 +14,4 @@ from hub.settings import LOGGING  # noqa: E402
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGGING["handlers"]["console"]["formatter"] = "plain"  # type: ignore[index]
+STATIC_ROOT = os.environ["HUB_DATA"]  # nothing is collected for tests; WhiteNoise warns of a folder that is not there
