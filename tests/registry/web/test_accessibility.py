@@ -40,7 +40,7 @@ class TestEveryPage:
                 found += [f"{path} {width}: {pixels} px too wide" for pixels in [sideways(signed_in)] if pixels]
 
         reported = [text for text in signed_in.reported if "404" not in text]
-        assert found == []
+        assert not found, "\n".join(found)
         assert reported == []
 
 
