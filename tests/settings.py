@@ -14,3 +14,5 @@ from hub.settings import LOGGING  # noqa: E402
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGGING["handlers"]["console"]["formatter"] = "plain"  # type: ignore[index]
+
+WHITENOISE_AUTOREFRESH = True  # looks for files when they are asked for, so no folder of collected ones is needed
