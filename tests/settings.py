@@ -14,4 +14,5 @@ from hub.settings import LOGGING  # noqa: E402
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGGING["handlers"]["console"]["formatter"] = "plain"  # type: ignore[index]
-STATIC_ROOT = os.environ["HUB_DATA"]  # nothing is collected for tests; WhiteNoise warns of a folder that is not there
+
+WHITENOISE_AUTOREFRESH = True  # looks for files when they are asked for, so no folder of collected ones is needed
