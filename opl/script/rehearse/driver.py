@@ -299,7 +299,7 @@ class Stage:
         """One answer of each agent, in their order; who is missing when time is up is a failed result."""
         agents = list(names_of(data.get("agents"))) or list(self._broadcast)
         given = data.get("timeout")
-        seconds = float(given) if type(given) in (int, float) else DEFAULT_AWAIT_SECONDS
+        seconds = float(given) if isinstance(given, int | float) else DEFAULT_AWAIT_SECONDS
         last = self.now + round(seconds * 1000)
         values, until = [], self.now
         for agent_id in agents:
