@@ -23,7 +23,7 @@ from opl.script.effects import Effect, EventEffect, Input, completion_result, ti
 from opl.script.machine import start, step
 from opl.script.rehearse import simulated
 from opl.script.rehearse.agents import DEFAULT_LATENCY_SECONDS, Cast, Line
-from opl.script.values import copy, normal_number, stringify, to_text
+from opl.script.values import copy, normal_number, normalise, stringify, to_text
 from opl.script.world import EMITTED, LOCAL_EVENTS, World, names_of
 
 START_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z, where every rehearsal's clock begins
@@ -153,7 +153,7 @@ class Stage:
         timeout = effect["timeout"]
         if timeout is not None and planned.seconds > timeout:
             late = timed_out(agent_id=to_text(data.get("agent_id")), seconds=timeout)
-            planned = Planned(value=late, seconds=timeout)
+            planned = Planned(value=normalise(late), seconds=timeout)
         entry = {
             "seq": effect["seq"],
             "at": self._seconds(self.now),
