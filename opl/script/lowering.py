@@ -424,7 +424,7 @@ class Lowering:
         """
         if isinstance(node, Lambda):
             return self._lambda(node, names)
-        if isinstance(node, Const):
+        if isinstance(node, Const) and type(node.value) in (str, int):
             return ["const", node.value]
         heads, alone = self._names_of(node, names)
         unbound = {name for name in heads | alone if not self._known(name, names)}

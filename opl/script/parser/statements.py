@@ -187,11 +187,11 @@ class Statements:
         except Unreadable as error:
             self.report(error.problem)
             self.depth = depth
-        self.block(line.indent)
+        body = self.block(line.indent)
         first = line.tokens[0].upper if line.tokens else ""
         while self.follower(line, *_FOLLOWERS.get(first, ())) is not None:
-            self.block(line.indent)
-        return None
+            body += self.block(line.indent)
+        return _never(at, body)
 
     def statement(self, cursor: Cursor, line: Line) -> Stmt | None:
         """The statement that begins at the cursor, with its block."""
@@ -350,9 +350,8 @@ class Statements:
                 length=len(word),
             )
         )
-        self.block(line.indent)
         cursor.index = len(cursor.tokens)
-        return None
+        return _never(at, self.block(line.indent))
 
     # ------------------------------------------------------------ control flow
 
@@ -582,6 +581,11 @@ class Statements:
             )
         )
         return self._inner_branch(cursor, line, at)
+
+
+def _never(at: At, body: Block) -> Stmt | None:
+    """The block of a statement that could not be read: checked like any other, never carried out."""
+    return If(at=at, arms=[(Const(at=at, value=False), body)]) if body else None
 
 
 def own_name(found: Expr) -> Expr:
