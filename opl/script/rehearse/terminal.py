@@ -255,7 +255,7 @@ class _Teller:
 
     def _result(self) -> Iterator[str]:
         result = self.it.record.result if self.it.record else None
-        if _is_reply(result):
+        if isinstance(result, dict) and _is_reply(result):
             yield self.paint(f"  the answer of {to_text(result['agent_id'])}", self.style.dim)
             result = result["output"]
         if result is None:

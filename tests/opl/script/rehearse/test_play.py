@@ -246,6 +246,21 @@ return [a, b, MAP(responses, r => r.success), ELAPSED()]
 
         assert result(script) < 10
 
+    def test_computes_conditions_over_tracked_values(self) -> None:
+        script = """
+n = 0
+track {n: n}
+while should_continue("n < 5"):
+  n = n + 1
+  track {n: n}
+return [n, evaluate_results("n == 5").met]
+"""
+
+        assert result(script) == [5, True]
+
+    def test_selects_one_of_the_options(self) -> None:
+        assert result('return select_best(["a", "b"], "the shorter")') in ("a", "b")
+
     def test_asks_an_oracle(self) -> None:
         script = 'RETURN RATE_TONE("hello")'
 
