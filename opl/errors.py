@@ -8,7 +8,9 @@ What can be wrong, said so that a person can mend it.
     │   ├── TypeMismatch         a value of the wrong type: "a" - 1, FILTER(3, …)
     │   ├── DivisionByZero       / // % by zero
     │   ├── NumberOutOfRange     a result that is no finite number: overflow, SQRT(-1)
-    │   └── BadArgument          the type is right and the value is not: CHUNK(list, 0)
+    │   ├── BadArgument          the type is right and the value is not: CHUNK(list, 0)
+    │   ├── AssertionFailed      an ASSERT did not hold
+    │   └── AgentFailed          inside TRY: an agent, an optimizer or a child run failed
     ├── LimitExceeded            a named limit ran out; CATCH never sees it
     └── MachineError             our bug, or a state or program that this machine did not write
 
@@ -166,6 +168,20 @@ class BadArgument(ScriptError):
 
     code = "opl.run.argument"
     kind = "argument_error"
+
+
+class AssertionFailed(ScriptError):
+    """An ASSERT did not hold."""
+
+    code = "opl.run.assertion"
+    kind = "assertion"
+
+
+class AgentFailed(ScriptError):
+    """Inside TRY an agent, an optimizer or a child run failed; ``kind`` is the type of its error."""
+
+    code = "opl.run.agent-failed"
+    kind = "agent_error"
 
 
 class LimitExceeded(OplError):

@@ -7,6 +7,7 @@
 */
 (() => {
   "use strict";
+  document.documentElement.classList.add("js");
   const one = (selector, root = document) => root.querySelector(selector);
 
   const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]") !== null;
@@ -73,6 +74,11 @@
 
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.target.id === "dialog" && !event.target.open) event.target.showModal();
+  });
+
+  /* A choice that only changes the view is sent at once; its button is there for browsers without scripts. */
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("select[data-submit]")) event.target.form.requestSubmit();
   });
 
   /* A chosen file is read into the editor, so that it is checked like typed text. */

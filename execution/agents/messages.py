@@ -37,6 +37,8 @@ def message_arguments(
         "max_tokens": max_tokens(request),
         "messages": _conversation(request),
     }
+    if request.data.get("messages"):
+        arguments["cache_control"] = {"type": "ephemeral"}  # a conversation is sent again with every turn
     tools = _tools(request, tool_schemas or {})
     if tools:
         arguments["tools"] = tools
@@ -117,7 +119,8 @@ def answer_value(content: Sequence[Mapping[str, Any]]) -> Any:
     What a script reads of an answer's content blocks.
 
     Text alone is its JSON, where it is JSON, else the text. With tool uses it
-    is ``{text, tool_uses: [{id, name, input}]}``: the next move of a guided conversation.
+    is ``{text, tool_uses: [{id, name, input}], content}``: the next move of a
+    guided conversation, and the blocks that must be sent back with its results.
     """
     text = "".join(str(block.get("text", "")) for block in content if block.get("type") == "text")
     uses = [
@@ -125,7 +128,7 @@ def answer_value(content: Sequence[Mapping[str, Any]]) -> Any:
         for block in content
         if block.get("type") == "tool_use"
     ]
-    return {"text": text, "tool_uses": uses} if uses else parse_answer(text)
+    return {"text": text, "tool_uses": uses, "content": list(content)} if uses else parse_answer(text)
 
 
 def check_stop(reason: str | None, details: Any = None) -> None:

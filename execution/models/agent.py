@@ -11,7 +11,7 @@ from execution.models.run import Run
 class RunAgent(models.Model):
     """One agent: spawned by the script, or by the first question to it."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="agents")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="agents", db_index=False)
     agent_id = models.CharField(max_length=200)
     profile = models.CharField(max_length=200, blank=True, help_text="The profile's name; empty for the default one.")
     details = JsonText(default=dict, help_text="What agent:spawn said besides: prompt, metadata, …")

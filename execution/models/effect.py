@@ -49,10 +49,11 @@ class Effect(models.Model):
 
     Status = models.TextChoices("Status", [(s.name, (str(s.value), str(s.value))) for s in states.EffectStatus])
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="effects")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="effects", db_index=False)
     seq = models.PositiveIntegerField(help_text="The machine's number of the event, from 1.")
     key = models.TextField(help_text="Structural: statement, loop indices, branch path, occurrence.")
     request_hash = models.CharField(max_length=64, help_text="sha256 of name, data and shape.")
+    replies = models.BooleanField(default=True, help_text="The script is given the answer.")
     name = models.CharField(max_length=200)
     handler = models.CharField(max_length=16, choices=Handler)
     agent_id = models.CharField(max_length=200, blank=True)
@@ -65,7 +66,9 @@ class Effect(models.Model):
     epoch = models.PositiveIntegerField(default=0)
     attempts = models.PositiveIntegerField(default=0)
     doubts = models.PositiveIntegerField(default=0, help_text="How often it was asked again after a crash.")
-    worker = models.ForeignKey(WorkerLease, null=True, on_delete=models.SET_NULL, related_name="effects")
+    worker = models.ForeignKey(
+        WorkerLease, null=True, on_delete=models.SET_NULL, related_name="effects", db_index=False
+    )
     due_at = models.BigIntegerField(null=True, help_text="Milliseconds: when it may be claimed.")
     expires_at = models.BigIntegerField(null=True, help_text="Milliseconds: when it counts as timed out.")
     emitted_at = models.BigIntegerField()
@@ -84,7 +87,7 @@ class Effect(models.Model):
     usage = JsonText(null=True)
     reserved_tokens = models.BigIntegerField(default=0)
     reserved_cost = models.BigIntegerField(default=0)
-    reused_from = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="reuses")
+    reused_from = models.BigIntegerField(null=True, help_text="The effect whose answer was taken over.")
 
     class Meta:
         ordering = ["seq"]

@@ -13,7 +13,7 @@ from execution.models.stored import load
 class Entity(models.Model):
     """One entity with its properties."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="entities")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="entities", db_index=False)
     type = models.CharField(max_length=200, blank=True)
     entity_id = models.CharField(max_length=200)
     properties = models.TextField(help_text="A stored value: an object.")

@@ -26,7 +26,7 @@ class Tick(models.Model):
     without its value, which is the effect's answer; other replies carry theirs.
     """
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="ticks")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="ticks", db_index=False)
     number = models.PositiveIntegerField(help_text="Counts from 1; a branch goes on from its origin's.")
     at = models.BigIntegerField(help_text="Milliseconds: the clock the machine was given.")
     inputs = models.TextField()
@@ -58,7 +58,7 @@ class Snapshot(models.Model):
 class Timer(models.Model):
     """A time at which the run goes on; gone once it has fired."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="timers")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="timers", db_index=False)
     number = models.PositiveIntegerField()
     due_at = models.BigIntegerField(help_text="Milliseconds.")
 
@@ -78,7 +78,7 @@ class Event(models.Model):
     ``track``, ``rule``, ``decision`` or ``status``.
     """
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events", db_index=False)
     sequence = models.PositiveIntegerField(help_text="Counts from 1 in its run.")
     at = models.BigIntegerField(help_text="Milliseconds.")
     kind = models.CharField(max_length=16)

@@ -60,13 +60,19 @@ class Run(models.Model):
 
     Status = models.TextChoices("Status", [(s.name, (str(s.value), str(s.value))) for s in states.RunStatus])
 
-    version = models.ForeignKey(PatternVersion, on_delete=models.PROTECT, related_name="runs")
+    version = models.ForeignKey(PatternVersion, on_delete=models.PROTECT, related_name="runs", db_index=False)
     program_hash = models.CharField(max_length=64, help_text="The blob of the compiled program it keeps to its end.")
     started_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs"
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs", db_index=False
     )
     owner = models.ForeignKey(
-        Owner, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", help_text="Whose budget it uses."
+        Owner,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+        help_text="Whose budget it uses.",
     )
     is_public = models.BooleanField(default=False, help_text="Everyone may watch it.")
     backend = models.CharField(max_length=64)
@@ -95,11 +101,13 @@ class Run(models.Model):
     repaid = models.PositiveIntegerField(default=0, help_text="Questions that were possibly paid twice.")
     deadline_at = models.BigIntegerField(null=True, blank=True, help_text="Milliseconds; null once it has ended.")
 
-    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children")
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children", db_index=False
+    )
     parent_effect = models.BigIntegerField(null=True, blank=True, help_text="The parent's effect that waits for it.")
     depth = models.PositiveSmallIntegerField(default=0, help_text="0 for a run that nobody's script started.")
     forked_from = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="branches"
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="branches", db_index=False
     )
     forked_at_tick = models.PositiveIntegerField(null=True, blank=True, help_text="Its journal begins after this one.")
 

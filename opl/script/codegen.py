@@ -66,8 +66,8 @@ from opl.script.syntax import (
     Switch,
     Track,
     Try,
-    Use,
     UpdateWhere,
+    Use,
     Wait,
     While,
     blocks_of,
@@ -176,8 +176,11 @@ class Codegen(Lifting):
     def _asks(self, statement: Stmt) -> bool:
         """Whether an expression of the statement itself, not of its blocks, asks an agent."""
         inner = {id(each) for block in blocks_of(statement) for each in block}
-        return any(isinstance(child, Expr) and suspends(child, self.helpers)
-                   for child in children(statement) if id(child) not in inner)
+        return any(
+            isinstance(child, Expr) and suspends(child, self.helpers)
+            for child in children(statement)
+            if id(child) not in inner
+        )
 
     # ------------------------------------------------------------ blocks
 
@@ -501,7 +504,9 @@ class Codegen(Lifting):
         slot = self.lowering.slot()
         inner = self.env.inner(where=slot)
         condition = self.lowering.lower(node.condition, inner)
-        changes = [[field_, self.lowering.lower(value, inner), at.line, at.column] for field_, value, at in node.changes]
+        changes = [
+            [field_, self.lowering.lower(value, inner), at.line, at.column] for field_, value, at in node.changes
+        ]
         return ["update_where", *place, name, steps, slot, condition, changes]
 
     def _strategy(self, node: Expr) -> Lowered:

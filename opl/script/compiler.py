@@ -114,6 +114,7 @@ def compile_script(
         "title": script.title,
         "inputs": inputs,
         "initial_state": initial,
+        "constants": sorted(constants),
         "events": sorted(codegen.code.events),
         "judgements": {
             name: {"definition": helpers.get(name, ""), "line": at.line}

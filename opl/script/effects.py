@@ -21,7 +21,22 @@ Invariants a driver may rely on:
 - ``key`` is structural (statement, loop indices, branch path, occurrence): the
   same place of the same script has the same key in every replay, and in an
   edited script as long as its statement is recognisably the same;
-- after an ``end`` effect the machine takes no further input.
+- after an ``end`` effect the machine takes no further input; the reply to an
+  event that was cancelled is dropped.
+
+Calls of agents inside expressions are events like any other. Beside the
+events a script names, a driver answers:
+
+- ``agent:spawn {profile, agent_id, prompt?}``: the machine has chosen an
+  ``agent_id`` that the run has not used; the reply of a spawn in an expression
+  is the handle ``{agent_id, profile}``;
+- ``primitive:<name>`` with the arguments by the names of the seed's parameters
+  (``opl.script.calls.PRIMITIVES``), for example ``primitive:await_responses
+  {agents, timeout}``;
+- ``judgement:ask {name, arguments, keywords, definition}``: an upper-case
+  function that is no builtin; ``definition`` is the text of the document's
+  helper, or "". The reply is the JSON answer itself;
+- ``rule:fired {condition, action, rationale}``: told, never answered.
 """
 
 from __future__ import annotations
@@ -136,6 +151,7 @@ class RuleEffect(TypedDict):
     condition: str
     action: str
     rationale: str
+    use: NotRequired[str]  # the strategy that the document maps the action to
     line: int
     at: int
 

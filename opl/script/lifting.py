@@ -286,9 +286,7 @@ class Lifting:
         ]
         return self._request(node, "judgement:ask", ["object", data])
 
-    def _named(
-        self, node: Call, params: tuple[str, ...], args: list[Lowered], keywords: dict[str, Lowered]
-    ) -> Lowered:
+    def _named(self, node: Call, params: tuple[str, ...], args: list[Lowered], keywords: dict[str, Lowered]) -> Lowered:
         """The arguments of a call as an object by the names of its parameters."""
         if len(args) > len(params):
             self.lowering.problem(
@@ -356,5 +354,3 @@ class Lifting:
         item = ["var", ITEM, *place]
         data = ["object", [[["const", "agent_id"], ["agent", item, *place]], [["const", "prompt"], what]]]
         return self.expression(self._request(node, "completion:async", data))
-
-

@@ -96,9 +96,7 @@ OUTSIDE = Names()
 class Lowering:
     """Lowers expressions of one script, noting problems as it goes."""
 
-    def __init__(
-        self, names: Resolution, helpers: Mapping[str, str], report: Callable[[Problem], None]
-    ) -> None:
+    def __init__(self, names: Resolution, helpers: Mapping[str, str], report: Callable[[Problem], None]) -> None:
         self.names = names
         self.helpers = helpers
         self.report = report
@@ -120,9 +118,7 @@ class Lowering:
         """One warning per unbound name."""
         if name not in self.warned:
             self.warned.add(name)
-            self.problem(
-                at, "opl.script.unbound-name", message, hint, severity=Severity.WARNING, length=len(name)
-            )
+            self.problem(at, "opl.script.unbound-name", message, hint, severity=Severity.WARNING, length=len(name))
 
     def slot(self) -> int:
         """A place for a lambda's parameter."""
@@ -391,7 +387,11 @@ class Lowering:
             self.predicate(argument, names) if index in method.predicates else self.lower(argument, names)
             for index, argument in enumerate(node.args)
         ]
-        if node.keywords or len(args) < method.min_args or (method.max_args is not None and len(args) > method.max_args):
+        if (
+            node.keywords
+            or len(args) < method.min_args
+            or (method.max_args is not None and len(args) > method.max_args)
+        ):
             self.problem(
                 node.at,
                 "opl.script.arguments",

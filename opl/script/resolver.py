@@ -59,8 +59,28 @@ from opl.script.syntax import (
 INDEX = "FOREACH_INDEX"
 # In an aggregate (the third argument of GROUP_BY) these speak of the group.
 GROUPERS = frozenset(
-    "SUM COUNT AVERAGE MEAN MEDIAN VARIANCE STDEV MIN MAX DISTINCT UNIQUE FIRST LAST ANY ALL MOST_COMMON "
-    "MAP FILTER EXTRACT SORT".split()
+    [
+        "SUM",
+        "COUNT",
+        "AVERAGE",
+        "MEAN",
+        "MEDIAN",
+        "VARIANCE",
+        "STDEV",
+        "MIN",
+        "MAX",
+        "DISTINCT",
+        "UNIQUE",
+        "FIRST",
+        "LAST",
+        "ANY",
+        "ALL",
+        "MOST_COMMON",
+        "MAP",
+        "FILTER",
+        "EXTRACT",
+        "SORT",
+    ]
 )
 
 
@@ -255,13 +275,41 @@ def predicate_positions(node: Call, values: Mapping[str, list[Expr | None]]) -> 
 
 
 _NUMERIC = frozenset(
-    "LENGTH LEN COUNT SUM AVERAGE MEAN MEDIAN VARIANCE STDEV ROUND FLOOR CEIL ABS SQRT LOG EXP POW CLAMP "
-    "TIMESTAMP ELAPSED RANDOM PERCENTILE INDEX DURATION ELAPSED_TIME GAUSSIAN WEIGHTED_MEAN TRIMMED_MEAN".split()
+    [
+        "LENGTH",
+        "LEN",
+        "COUNT",
+        "SUM",
+        "AVERAGE",
+        "MEAN",
+        "MEDIAN",
+        "VARIANCE",
+        "STDEV",
+        "ROUND",
+        "FLOOR",
+        "CEIL",
+        "ABS",
+        "SQRT",
+        "LOG",
+        "EXP",
+        "POW",
+        "CLAMP",
+        "TIMESTAMP",
+        "ELAPSED",
+        "RANDOM",
+        "PERCENTILE",
+        "INDEX",
+        "DURATION",
+        "ELAPSED_TIME",
+        "GAUSSIAN",
+        "WEIGHTED_MEAN",
+        "TRIMMED_MEAN",
+    ]
 )
 
 
 def static_kind(node: Expr | None, values: Mapping[str, list[Expr | None]], depth: int = 4) -> str:
-    """"number" or "list" where the text alone says so, else ""."""
+    """ "number" or "list" where the text alone says so, else ""."""
     match node:
         case Const(value=value) if type(value) in (int, float):
             return "number"

@@ -67,9 +67,7 @@ def compile_rules(
     return found
 
 
-def _compiled(
-    text: str, at: At, lowering: Lowering, problems: list[Problem]
-) -> tuple[list[str], list[Any] | None]:
+def _compiled(text: str, at: At, lowering: Lowering, problems: list[Problem]) -> tuple[list[str], list[Any] | None]:
     """The names of an expression and its form in the program, or None where it is none."""
     node = parse_expression(text, at)
     if node is None:
@@ -85,9 +83,7 @@ def _compiled(
     return sorted(names.inputs), lowered
 
 
-def _changes(
-    changes: Any, action: str, at: At, lowering: Lowering, problems: list[Problem]
-) -> dict[str, list[Any]]:
+def _changes(changes: Any, action: str, at: At, lowering: Lowering, problems: list[Problem]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for name, text in changes.items() if isinstance(changes, Mapping) else ():
         source = text if isinstance(text, str) else repr(text) if isinstance(text, int | float) else ""

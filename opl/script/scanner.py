@@ -80,9 +80,46 @@ class Line:
 
 # Words that begin a statement, in the dialect of the seeds and in the wider one.
 KEYWORDS = frozenset(
-    "STATE UPDATE SET APPEND IF ELSE ELIF SWITCH CASE DEFAULT WHILE LOOP FOR FOREACH BREAK CONTINUE EVENT SEND "
-    "AWAIT TIMEOUT PARALLEL BRANCH WAIT TRACK TRY CATCH PERSIST SHARE RETURN USE "
-    "SPAWN EMIT AGGREGATE TERMINATE ASSERT COMPUTE CALCULATE STORE".split()
+    [
+        "STATE",
+        "UPDATE",
+        "SET",
+        "APPEND",
+        "IF",
+        "ELSE",
+        "ELIF",
+        "SWITCH",
+        "CASE",
+        "DEFAULT",
+        "WHILE",
+        "LOOP",
+        "FOR",
+        "FOREACH",
+        "BREAK",
+        "CONTINUE",
+        "EVENT",
+        "SEND",
+        "AWAIT",
+        "TIMEOUT",
+        "PARALLEL",
+        "BRANCH",
+        "WAIT",
+        "TRACK",
+        "TRY",
+        "CATCH",
+        "PERSIST",
+        "SHARE",
+        "RETURN",
+        "USE",
+        "SPAWN",
+        "EMIT",
+        "AGGREGATE",
+        "TERMINATE",
+        "ASSERT",
+        "COMPUTE",
+        "CALCULATE",
+        "STORE",
+    ]
 )
 
 UNITS = {"ms": 0.001, "s": 1, "sec": 1, "min": 60, "h": 3600, "d": 86400}
@@ -253,9 +290,7 @@ class _Scanner:
             return self._template(row, number, start, spaced)
         if kind == "number":
             return self._number(match, row, number, spaced)
-        token = Token(
-            Kind.NAME if kind == "name" else Kind.OPERATOR, match.group(), number, start + 1, spaced
-        )
+        token = Token(Kind.NAME if kind == "name" else Kind.OPERATOR, match.group(), number, start + 1, spaced)
         self._add(token)
         if kind == "op":
             self._bracket(token)
@@ -284,7 +319,9 @@ class _Scanner:
             expected = {"(": ")", "[": "]", "{": "}"}[self.open[-1].text] if self.open else ""
             self.report(
                 "opl.syntax.bracket",
-                f"'{token.text}' closes nothing" if not expected else f"'{token.text}' stands where '{expected}' is needed",
+                f"'{token.text}' closes nothing"
+                if not expected
+                else f"'{token.text}' stands where '{expected}' is needed",
                 token.line,
                 token.column,
                 hint=f"close '{self.open[-1].text}' of line {self.open[-1].line} first" if self.open else "remove it",
@@ -298,8 +335,12 @@ class _Scanner:
         value = _value_of(text)
         if value is None:
             self.report(
-                "opl.syntax.number", f"the number {text[:20]} is too large", number, match.start() + 1,
-                hint="numbers are IEEE doubles, at most 1.8e308", length=len(text),
+                "opl.syntax.number",
+                f"the number {text[:20]} is too large",
+                number,
+                match.start() + 1,
+                hint="numbers are IEEE doubles, at most 1.8e308",
+                length=len(text),
             )
             value = 0
         unit = _UNIT.match(row, end)
@@ -310,8 +351,12 @@ class _Scanner:
             value, end = _normal(value / 100), percent.end()
         elif end < len(row) and (row[end].isalpha() or row[end] == "_"):
             self.report(
-                "opl.syntax.number", f"'{row[match.start() : end + 1]}' is neither a number nor a name", number,
-                match.start() + 1, hint="a name begins with a letter", length=end + 1 - match.start(),
+                "opl.syntax.number",
+                f"'{row[match.start() : end + 1]}' is neither a number nor a name",
+                number,
+                match.start() + 1,
+                hint="a name begins with a letter",
+                length=end + 1 - match.start(),
             )
         self._add(Token(Kind.NUMBER, row[match.start() : end], number, match.start() + 1, spaced, value))
         return end
@@ -329,8 +374,12 @@ class _Scanner:
                 at = part.end()
         if at >= len(row):
             self.report(
-                "opl.syntax.string", "the string has no end on its line", number, start + 1,
-                hint=f"close it with {quote}, and write \\n for a new line", length=len(row) - start,
+                "opl.syntax.string",
+                "the string has no end on its line",
+                number,
+                start + 1,
+                hint=f"close it with {quote}, and write \\n for a new line",
+                length=len(row) - start,
             )
         self._add(Token(Kind.STRING, row[start : at + 1], number, start + 1, spaced, "".join(pieces)))
         return at + 1
@@ -345,8 +394,12 @@ class _Scanner:
                 codes = bytes.fromhex(found.group().replace("\\u", ""))
                 return codes.decode("utf-16-be", "surrogatepass"), found.end()
         self.report(
-            "opl.syntax.escape", f"'\\{char}' is no escape", number, at + 1,
-            hint="write \\\\ for a backslash", length=2,
+            "opl.syntax.escape",
+            f"'\\{char}' is no escape",
+            number,
+            at + 1,
+            hint="write \\\\ for a backslash",
+            length=2,
         )
         return char, at + 2
 
@@ -354,8 +407,12 @@ class _Scanner:
         end = row.find("}}", start + 2)
         if end < 0:
             self.report(
-                "opl.syntax.template", "'{{' has no '}}' on its line", number, start + 1,
-                hint="write {{name}}, or { alone for an object", length=2,
+                "opl.syntax.template",
+                "'{{' has no '}}' on its line",
+                number,
+                start + 1,
+                hint="write {{name}}, or { alone for an object",
+                length=2,
             )
             return len(row)
         text = row[start : end + 2]

@@ -45,11 +45,8 @@ def split(text: str) -> tuple[str | Slot, ...]:
     parts: list[str | Slot] = []
     plain = place = 0
     while (start := text.find("{{", place)) >= 0:
-        end = _slot_end(text, start + 2)
-        if end < 0:
-            break
-        slot = _slot(text, start, end)
-        place = end + 2
+        end, place = _slot_end(text, start + 2)
+        slot = _slot(text, start, end) if end >= 0 else None
         if slot is None:
             continue
         if start > plain:
@@ -66,12 +63,13 @@ def has_slots(text: str) -> bool:
     return "{{" in text and any(isinstance(part, Slot) for part in split(text))
 
 
-def _slot_end(text: str, start: int) -> int:
+def _slot_end(text: str, start: int) -> tuple[int, int]:
     """
-    Where the ``}}`` stands that ends the slot, or -1.
+    Where the ``}}`` stands that ends the slot, and where to look for the next one.
 
-    Text that only looks like a slot (``{{don't}}``) has no balanced end; it
-    ends at the first ``}}``, so that the slots after it are still found.
+    The end is -1 where there is none before the next ``{{``: then the slot
+    begins there, not here. Each character is looked at a bounded number of
+    times, whatever a stranger writes.
     """
     depth, place = 0, start
     while place < len(text):
@@ -83,13 +81,25 @@ def _slot_end(text: str, start: int) -> int:
             continue
         if char == "}" and depth == 0:
             if text.startswith("}}", place):
-                return place
+                return place, place + 2
             break
-        if text.startswith("{{", place) and depth == 0:
+        if text.startswith("{{", place):
             break
         depth += (char in _OPENING) - (char in _CLOSING)
         place += 1
-    return text.find("}}", start)
+    return _plain_end(text, start)
+
+
+def _plain_end(text: str, start: int) -> tuple[int, int]:
+    """
+    The end of what only looks like a slot (``{{don't}}``): the first ``}}`` before the next ``{{``.
+
+    So the slots after it are still found.
+    """
+    following = text.find("{{", start)
+    limit = following if following >= 0 else len(text)
+    end = text.find("}}", start, limit)
+    return (end, end + 2) if end >= 0 else (-1, limit)
 
 
 def _string_end(text: str, start: int) -> int:

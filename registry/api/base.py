@@ -85,9 +85,7 @@ class HubView(APIView):
     def _once(self, handler: Callable[..., Response], key: str, request: Request, *args: Any, **kwargs: Any) -> Any:
         """Answer as the first time, or do the work and keep its answer."""
         body = request._request.body
-        digest = idempotency.request_digest(
-            str(request.method).encode(), request.get_full_path().encode(), body
-        )
+        digest = idempotency.request_digest(str(request.method).encode(), request.get_full_path().encode(), body)
         record = idempotency.begin(caller=f"user:{request.user.pk}", key=key, digest=digest, now=self.now)
         if record.status:
             data = json.loads(bytes(record.body)) if record.body else None

@@ -42,14 +42,10 @@ def begin(*, caller: str, key: str, digest: str, now: datetime) -> IdempotencyRe
     """
     if not 1 <= len(key) <= MAX_KEY or not key.isascii() or not key.isprintable():
         raise InvalidRequest("Idempotency-Key", f"use 1 to {MAX_KEY} printable ASCII characters")
-    IdempotencyRecord.objects.filter(
-        caller=caller, key=key, status=0, created_at__lt=now - GIVEN_UP_AFTER
-    ).delete()
+    IdempotencyRecord.objects.filter(caller=caller, key=key, status=0, created_at__lt=now - GIVEN_UP_AFTER).delete()
     try:
         with transaction.atomic():
-            return IdempotencyRecord.objects.create(
-                caller=caller, key=key, request_digest=digest, created_at=now
-            )
+            return IdempotencyRecord.objects.create(caller=caller, key=key, request_digest=digest, created_at=now)
     except IntegrityError:
         kept = IdempotencyRecord.objects.filter(caller=caller, key=key).first()
     if kept is None or kept.status == 0:

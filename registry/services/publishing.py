@@ -18,8 +18,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from opl.document.diff import smallest_bump
 
+from opl.document.diff import smallest_bump
 from opl.errors import Problem, Severity
 from registry.discovery import index
 from registry.errors import InvalidDocument, InvalidRequest, LineageCycle, NotAllowed, VersionDisagrees, VersionTaken
@@ -190,8 +190,34 @@ def next_version_of(pattern: Pattern | None, item: ReadPattern) -> tuple[str, st
     before = read(newest.source_bytes).patterns
     if not before:
         return _bumped(newest.version, "minor"), "minor", ("the earlier text cannot be compared any more",)
+    broken = broken_inputs(newest.inputs, item.inputs)
+    if broken:
+        return _bumped(newest.version, "major"), "major", broken
     bump = smallest_bump(before[0].document, item.document)
-    return _bumped(newest.version, bump.level), bump.level, tuple(bump.reasons)
+    return _bumped(newest.version, bump.size), bump.size, tuple(bump.reasons)
+
+
+def broken_inputs(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> tuple[str, ...]:
+    """
+    Why a run that could be started before may not be now, in words; () where all can.
+
+    Sees the inputs that a script has by its text, which ``smallest_bump``
+    (documents only) does not.
+    """
+    before = {entry["name"]: entry for entry in old if not entry.get("initial")}
+    after = {entry["name"]: entry for entry in new}
+    reasons = [f"the input {name} is gone" for name in before if name not in after]
+    reasons += [
+        f"the input {name} is required now"
+        for name, entry in after.items()
+        if entry["required"] and not before.get(name, {}).get("required")
+    ]
+    reasons += [
+        f"the input {name} was {entry['type']} and is {after[name]['type']} now"
+        for name, entry in before.items()
+        if name in after and entry["type"] != after[name]["type"] and "any" not in (entry["type"], after[name]["type"])
+    ]
+    return tuple(reasons)
 
 
 def _bumped(version: str, level: str) -> str:

@@ -8,16 +8,14 @@ and publish cannot disagree.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from opl.check import Report, check, program_events
-
 from opl.document.model import Document, Envelope, Kind
 from opl.errors import Problem, Severity
+from opl.script.compiler import program_hash
 from registry.models import Pattern, Profile
 from registry.models.names import is_name, name_from
 from registry.services.claims import claims_of
@@ -181,7 +179,7 @@ def _pattern(
         script_number=number,
         title=(title or _title(part))[:200],
         program=program,
-        program_hash=hashlib.sha256(json.dumps(program, sort_keys=True).encode()).hexdigest() if program else "",
+        program_hash=program_hash(program) if program else "",
         inputs=_inputs(part, program),
         events=sorted(program_events(program)) if program else [],
         claims=claims_of(part.value),
@@ -221,29 +219,40 @@ def _distinct(patterns: list[ReadPattern]) -> tuple[ReadPattern, ...]:
 
 
 def _inputs(part: Document, program: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """What a run may be given: what the document declares, then what the script shows."""
-    found: dict[str, dict[str, Any]] = {}
+    """
+    What a run may be given: ``{name, type, required, default, description, schema, initial}``.
+
+    Those of the script, in its order (the compiler has merged the document's
+    parameters into them), then what only the document declares. ``initial``
+    marks state that a form folds away.
+    """
+    shown = {**(program or {}).get("inputs", {}), **(program or {}).get("initial_state", {})}
+    initial = (program or {}).get("initial_state", {})
+    found = {
+        name: {
+            "name": name,
+            "type": entry.get("type", "any"),
+            "required": bool(entry.get("required")),
+            "default": entry.get("default"),
+            "description": entry.get("description", ""),
+            "schema": entry.get("schema", {}),
+            "initial": name in initial,
+        }
+        for name, entry in shown.items()
+    }
     for item in part.inputs:
-        found[item.name] = {
-            "name": item.name,
-            "required": item.required,
-            "default": item.default,
-            "description": item.description,
-            "schema": dict(item.schema),
-            "constant": item.constant,
-        }
-    for entry in (program or {}).get("inputs", ()):
-        shown = dict(entry)
-        name = shown.get("name", "")
-        known = found.get(name, {})
-        found[name] = {
-            "required": False,
-            "default": None,
-            "description": "",
-            "schema": {},
-            **shown,
-            **{key: value for key, value in known.items() if value not in (None, "", {}, False)},
-        }
+        found.setdefault(
+            item.name,
+            {
+                "name": item.name,
+                "type": item.schema.get("type", "any"),
+                "required": item.required,
+                "default": item.default,
+                "description": item.description,
+                "schema": dict(item.schema),
+                "initial": item.constant,
+            },
+        )
     return list(found.values())
 
 

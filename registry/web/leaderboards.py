@@ -73,6 +73,6 @@ def _board(cell: str, rows: dict[int, tuple[float, float]], patterns: dict[int, 
 
 
 def _place(pattern: Pattern, runs: int, successes: int) -> Place:
-    low, high = ranking.wilson(successes, runs)
+    low, high = ranking.wilson_interval(successes, runs)
     evidence = Evidence(kind="measured", runs=runs, rate=successes / runs, low=low, high=high)
-    return Place(pattern=pattern, evidence=evidence, floor=ranking.success_floor(successes, runs))
+    return Place(pattern=pattern, evidence=evidence, floor=ranking.lower_quantile(successes, runs))

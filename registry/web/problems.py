@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from opl.errors import Problem, Severity
+from registry.models import PatternVersion
 
 ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
@@ -42,3 +44,24 @@ def _shown(problem: Problem, lines: list[str]) -> ShownProblem:
         column=problem.column,
         shown=(source[:400], caret[:400]) if excerpt else None,
     )
+
+
+def stored_problems(version: PatternVersion) -> list[ShownProblem]:
+    """
+    The remarks that were made when the version was published, with their lines.
+
+    They speak of the document; a script out of a component is a part of it, so
+    there only remarks without a line can be shown.
+    """
+    found = [_restored(item) for item in version.document.problems if isinstance(item, dict)]
+    if version.script_number:
+        return []
+    return shown(found, version.text)
+
+
+def _restored(item: dict[str, Any]) -> Problem:
+    """A problem from its JSON form; what an older version wrote differently is left out."""
+    known = {field.name for field in fields(Problem)}
+    values = {key: value for key, value in item.items() if key in known}
+    values["severity"] = Severity(values.get("severity", "warning"))
+    return Problem(**{"code": "", "message": "", **values})

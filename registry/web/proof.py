@@ -36,13 +36,17 @@ def evidence_of_row(pattern: Pattern) -> list[Evidence]:
 def _summed(kind: str, runs: int, successes: int) -> Evidence:
     if not runs:
         return Evidence(kind=kind, runs=0, href=_counted(kind))
-    low, high = ranking.wilson(successes, runs)
+    low, high = ranking.wilson_interval(successes, runs)
     return Evidence(kind=kind, runs=runs, rate=successes / runs, low=low, high=high, href=_counted(kind))
 
 
 def evidence_of(subject: Pattern | PatternVersion) -> list[Evidence]:
     """For a pattern's or a version's page: measured always, the others where there is something."""
-    found = analytics.evidence_of(subject)
+    return lines_of(analytics.evidence_of(subject))
+
+
+def lines_of(found: analytics.Evidence) -> list[Evidence]:
+    """The lines of what is known."""
     lines = [line("measured", found.measured)]
     if found.attested.runs:
         lines.append(line("attested", found.attested))

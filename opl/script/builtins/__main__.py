@@ -1,8 +1,15 @@
-"""Print the manual's table of builtins: ``python -m opl.script.builtins``."""
+"""
+The manual's table of builtins.
+
+``python -m opl.script.builtins`` prints it; with ``--write FILE`` it replaces
+what stands between the two comments of the manual.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 
 from opl.script.builtins import BUILTINS, METHODS
 from opl.script.builtins.base import first_paragraph
@@ -41,5 +48,15 @@ def _section(title: str, head: str, rows: list[tuple[str, list[str], str]]) -> s
     return "\n".join([*lines, ""])
 
 
+def write(manual: Path) -> None:
+    """Replace the table in the manual."""
+    text = manual.read_text(encoding="utf-8")
+    pattern = re.compile(r"(<!-- builtins: .*? -->\n).*(<!-- end of builtins -->)", re.DOTALL)
+    manual.write_text(pattern.sub(lambda m: f"{m[1]}\n{table()}\n{m[2]}", text), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    sys.stdout.write(table())
+    if sys.argv[1:2] == ["--write"]:
+        write(Path(sys.argv[2]))
+    else:
+        sys.stdout.write(table())

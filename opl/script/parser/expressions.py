@@ -412,6 +412,4 @@ class Expressions:
             if isinstance(part, SlotPart) and part.value is not None:
                 found.bare = True
                 return found
-        raise self.cursor.error(
-            "opl.syntax.template", f"{token.text} holds no expression", "write {{name}}", token
-        )
+        raise self.cursor.error("opl.syntax.template", f"{token.text} holds no expression", "write {{name}}", token)

@@ -556,9 +556,7 @@ class Statements:
         finally:
             self.forms["BRANCH"] = form
         return [
-            each
-            if isinstance(each, Branch | ForEach)
-            else Branch(at=each.at, text=each.text, name="", body=[each])
+            each if isinstance(each, Branch | ForEach) else Branch(at=each.at, text=each.text, name="", body=[each])
             for each in statements
         ]
 

@@ -46,8 +46,7 @@ def analytics(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         "courses": _courses(series),
         "failures": analytics_service.failures_of(subject, source=source)[:20],
         "contexts": [
-            (cell, line(source, rate))
-            for cell, rate in analytics_service.rates_by_context(pattern, source=source)[:20]
+            (cell, line(source, rate)) for cell, rate in analytics_service.rates_by_context(pattern, source=source)[:20]
         ],
         "by_version": _by_version(pattern, source),
     }
@@ -70,7 +69,7 @@ def _picture(series: Sequence[analytics_service.Day], source: str) -> Any:
         "first": round(100 * points[0].value),
         "last": round(100 * last.value),
     }
-    return curve(points, title=words, description=said)
+    return curve(points, title=words, description=said, width=1120, height=240)
 
 
 def _courses(series: Sequence[analytics_service.Day]) -> list[dict[str, Any]]:

@@ -84,7 +84,7 @@ def promote(request: HttpRequest, owner: str, name: str, version: str) -> HttpRe
         "form": form,
         "pattern": pattern,
         "version": row,
-        "channels": current,
+        "channels": [channel for channel in current if channel.version_id != row.pk],
         "back": reverse("registry:versions", args=[pattern.owner.name, pattern.name]),
     }
     return dialog(request, "registry/promote.html", context, status=422 if form.is_bound and form.errors else 200)
@@ -121,7 +121,9 @@ def yank(request: HttpRequest, owner: str, name: str, version: str) -> HttpRespo
         except RegistryError as error:
             blame(form, error)
         else:
-            messages.success(request, _("%(version)s is yanked; it can still be fetched by its number.") % {"version": row})
+            messages.success(
+                request, _("%(version)s is yanked; it can still be fetched by its number.") % {"version": row}
+            )
             return _to_versions(pattern)
     context = {
         "title": _("Yank %(version)s") % {"version": row.version},

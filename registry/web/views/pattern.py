@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.http import parse_etags
 
-from registry.models import ChannelMove, Comment, Rating
+from registry.models import ChannelMove, Comment, Pattern, PatternVersion, Rating
 from registry.services import lineage as lineage_service
 from registry.web import facts
 from registry.web.charts.lineage import Edge, Node, lineage_graph
-from registry.web.drawing import script_flow, script_text
+from registry.web.drawing import script_flow
 from registry.web.forms.feedback import CommentForm, RatingForm
 from registry.web.highlight import language_of
 from registry.web.pages import find_pattern, find_version, pattern_context
@@ -27,6 +29,7 @@ def overview(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     pattern = find_pattern(request, owner, name)
     version = find_version(request, pattern)
     context = pattern_context(request, pattern, version, "overview")
+    source_page = reverse("registry:source", args=[owner, name])
     context |= {
         "when_to_use": facts.text_of(version, "when_to_use"),
         "when_not_to_use": facts.text_of(version, "when_not_to_use", "when_not"),
@@ -34,8 +37,9 @@ def overview(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         "inputs": facts.inputs(version),
         "rules": facts.rules(version),
         "abilities": facts.abilities(version.events),
-        "flow": script_flow(version),
-        "evidence": evidence_of(pattern, version),
+        "flow": script_flow(version, href=f"{source_page}{context['pinned']}"),
+        "evidence": evidence_of(version if context["pinned"] else pattern),
+        "pull_line": pull_line(version),
         "channels": list(pattern.channels.select_related("version").order_by("name")),
         "verification": facts.as_text(version.verification.get("description") or version.verification.get("method"))
         if isinstance(version.verification, dict)
@@ -43,6 +47,13 @@ def overview(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         "tags": pattern.tags,
     }
     return render(request, "registry/pattern/overview.html", context)
+
+
+def pull_line(version: PatternVersion) -> str:
+    """The line that fetches exactly this version from anywhere."""
+    pattern = version.pattern
+    address = f"{settings.PUBLIC_URL}/api/v1/patterns/{pattern.owner.name}/{pattern.name}"
+    return f"curl -O {address}/versions/{version.version}/source"
 
 
 def source(request: HttpRequest, owner: str, name: str) -> HttpResponse:
@@ -55,7 +66,6 @@ def source(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         "flow": script_flow(version),
         "problems": stored_problems(version),
         "abilities": facts.abilities(version.events),
-        "script": script_text(version),
     }
     return render(request, "registry/pattern/source.html", context)
 
@@ -120,7 +130,7 @@ def lineage(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         ],
         "truncated": found.truncated,
         "hidden": found.hidden,
-        "forks": pattern.forks.visible_to(request.user).for_list()[:50] if hasattr(pattern, "forks") else (),
+        "forks": Pattern.objects.visible_to(request.user).for_list().filter(forked_from__pattern=pattern)[:50],
     }
     return render(request, "registry/pattern/lineage.html", context)
 
@@ -178,7 +188,7 @@ def provenance(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     version = find_version(request, pattern)
     context = pattern_context(request, pattern, version, "provenance")
     context |= {
-        "evidence": evidence_of(pattern, version),
+        "evidence": evidence_of(version),
         "claims": [(key, facts.as_text(value)) for key, value in (version.claims or {}).items()],
         "origin": [(key.replace("_", " "), facts.as_text(value)) for key, value in (version.provenance or {}).items()],
         "document": version.document,

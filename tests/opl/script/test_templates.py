@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +44,18 @@ class TestSplit:
 
     def test_finds_the_slots_after_one_that_is_no_expression(self) -> None:
         assert sources("{{don't}} {{name}} {{it's}}") == ["don't", "name", "it's"]
+
+    def test_begins_a_slot_as_late_as_it_can(self) -> None:
+        assert sources("write {{ to open, as in {{name}}") == ["name"]
+        assert split("{{{{x}}}}") == ("{{", Slot("x", 4, (), "{{x}}"), "}}")
+
+    @pytest.mark.parametrize("part", ["{{((( }}", "{{'", "{{a{ }}", "{{", "{{{ '", '{{"\\'])
+    def test_takes_linear_time(self, part: str) -> None:
+        start = time.perf_counter()
+
+        split(part * (256 * 1024 // len(part)))
+
+        assert time.perf_counter() - start < 3
 
     @pytest.mark.parametrize("text", ["plain", "{{open", "{{}}", "{{   }}", "}} {{", "{a}", ""])
     def test_leaves_other_text_alone(self, text: str) -> None:

@@ -1,0 +1,128 @@
+"""
+From an event of a script to a question for a backend, and from its answer to the reply.
+
+A question's hash covers what was asked (name, data, shape), not who asked or
+when: together with the structural key it decides whether a finished effect can
+be used again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from execution.agents.base import Answer, Profile, Request, effect_digest
+from execution.errors import AgentError
+from execution.models.effect import Handler
+from execution.models.fields import dumps
+from execution.services.world import Agent, agent_of
+from opl.script.effects import DEFAULT_TIMEOUT_SECONDS, completion_result
+from opl.script.values import to_text
+
+HANDLERS = {
+    "completion:async": Handler.AGENT,
+    "optimization:async": Handler.AGENT,
+    "human:ask": Handler.PERSON,
+    "orchestration:start": Handler.CHILD,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One question, claimed by this worker and ready to be sent."""
+
+    run_id: int
+    seq: int
+    epoch: int  # what every write about this attempt names
+    backend: str  # alias
+    options: dict[str, Any]  # of the run's policy, for the backend
+    request: Request
+    expires_at: int | None  # ms
+    attempts_allowed: int
+    is_optimization: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came of one delivery."""
+
+    delivery: Delivery
+    value: Any  # the reply as the script gets it
+    error: AgentError | None
+    answer: Answer | None
+    at: int  # ms
+    duration_seconds: float
+
+
+def request_hash(name: str, data: Any, shape: Any) -> str:
+    """sha256 hex of what is asked."""
+    return hashlib.sha256(dumps([name, data, shape]).encode("ascii")).hexdigest()
+
+
+def prompt_of(name: str, data: dict[str, Any]) -> str:
+    """The text put to the agent."""
+    if name == "optimization:async":
+        return (
+            "Propose better parameters. Answer with an object that has `success` (boolean) and"
+            " `optimized_params`, of the same shape as the parameters were.\n" + dumps(data)
+        )
+    return to_text(data.get("prompt"))
+
+
+def make_request(
+    *,
+    run_id: int,
+    key: str,
+    name: str,
+    data: dict[str, Any],
+    shape: Any,
+    seed: int,
+    attempt: int,
+    timeout: float | None,
+    profile: Profile,
+) -> Request:
+    """The question as a backend gets it."""
+    return Request(
+        run_id=run_id,
+        key=key,
+        agent_id=agent_of(name, data),
+        prompt=prompt_of(name, data),
+        profile=profile,
+        shape=shape,
+        data=data,
+        purpose="optimization" if name == "optimization:async" else "completion",
+        seed=seed,
+        attempt=attempt,
+        timeout_seconds=DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout,
+        idempotency_key=effect_digest(run_id, key),
+    )
+
+
+def reply_value(request: Request, answer: Answer | None, error: AgentError | None, duration: float) -> Any:
+    """The reply of an agent as the script gets it: a completion result, or the optimizer's object."""
+    told = None if error is None else {"type": error.kind, "message": error.message}
+    usage = answer.usage.to_json() if answer is not None else {}
+    result = completion_result(
+        agent_id=request.agent_id,
+        answer=answer.value if answer is not None else None,
+        error=told,
+        duration=round(duration, 3),
+        usage=usage,
+    )
+    if request.purpose == "optimization" and answer is not None and isinstance(answer.value, dict):
+        # An optimizer says itself whether it found something better.
+        result["success"] = bool(answer.value.get("success", True))
+    return result
+
+
+def failure_value(agent_id: str, kind: str, message: str, seconds: float = 0.0) -> Any:
+    """The reply that stands for an answer that never came."""
+    return completion_result(agent_id=agent_id, error={"type": kind, "message": message}, duration=seconds)
+
+
+def profile_name(agent: Agent, data: dict[str, Any]) -> str:
+    """The profile an agent answers with: named by the event, by its spawn, or by its own name."""
+    from execution.services.world import text
+
+    return text(data.get("profile")) or agent.profile or agent.agent_id

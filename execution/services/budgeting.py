@@ -1,0 +1,126 @@
+"""
+Budgets: held back before a request is sent, settled after it, along the chain.
+
+The chain of a run is itself, its parent and further up, and the owner's
+budget. A run without parent and without an owner's budget settles in its own
+row only, which the advance writes anyway; ``policy["chained"]`` marks the others.
+All columns change by addition, so that workers never overwrite each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from execution.agents.base import Reservation
+from execution.services.drafting import Draft
+from execution.services.sessions import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a request is not sent."""
+
+    limit: str  # tokens or money
+    allowed: float
+    may_free: bool  # other requests are under way and may take less than they hold
+
+
+def levels(cursor: Any, run_id: int) -> Iterator[tuple[str, int]]:
+    """The chain of a run: ``(table, id)`` from the run itself up to the owner's budget."""
+    current: int | None = run_id
+    owner: int | None = None
+    while current is not None:
+        yield "execution_run", current
+        cursor.execute("SELECT parent_id, owner_id FROM execution_run WHERE id = %s", [current])
+        row = cursor.fetchone()
+        if row is None:
+            break
+        current, owner = row
+    if owner is not None:
+        cursor.execute("SELECT id FROM execution_ownerbudget WHERE owner_id = %s", [owner])
+        row = cursor.fetchone()
+        if row is not None:
+            yield "execution_ownerbudget", row[0]
+
+
+def reserve(cursor: Any, run_id: int, wanted: Reservation) -> Refusal | None:
+    """
+    Hold ``wanted`` back on every level, or on none; call it in the transaction that claims.
+
+    On SQLite that transaction has the database to itself; on PostgreSQL the
+    updated rows stay locked until it ends, child before parent everywhere.
+    """
+    held: list[tuple[str, int]] = []
+    for table, row_id in list(levels(cursor, run_id)):
+        cursor.execute(
+            f"UPDATE {table} SET tokens_reserved = tokens_reserved + %s, cost_reserved = cost_reserved + %s"  # noqa: S608
+            " WHERE id = %s AND (tokens_limit IS NULL OR tokens_used + tokens_reserved + %s <= tokens_limit)"
+            " AND (cost_limit IS NULL OR cost_used + cost_reserved + %s <= cost_limit)",
+            [wanted.tokens, wanted.cost_micros, row_id, wanted.tokens, wanted.cost_micros],
+        )
+        if cursor.rowcount != 1:
+            refusal = _why(cursor, table, row_id, wanted)
+            for held_table, held_id in held:
+                add(cursor, held_table, held_id, reserved_tokens=-wanted.tokens, reserved_cost=-wanted.cost_micros)
+            return refusal
+        held.append((table, row_id))
+    return None
+
+
+def _why(cursor: Any, table: str, row_id: int, wanted: Reservation) -> Refusal:
+    cursor.execute(
+        f"SELECT tokens_limit, tokens_used, tokens_reserved, cost_limit, cost_used, cost_reserved FROM {table}"  # noqa: S608
+        " WHERE id = %s",
+        [row_id],
+    )
+    tokens_limit, tokens_used, tokens_held, cost_limit, cost_used, cost_held = cursor.fetchone()
+    if tokens_limit is not None and tokens_used + tokens_held + wanted.tokens > tokens_limit:
+        alone = tokens_used + wanted.tokens > tokens_limit
+        return Refusal(limit="tokens", allowed=tokens_limit, may_free=tokens_held > 0 and not alone)
+    alone = cost_used + wanted.cost_micros > cost_limit
+    return Refusal(limit="money", allowed=cost_limit / 1_000_000, may_free=cost_held > 0 and not alone)
+
+
+def add(
+    cursor: Any,
+    table: str,
+    row_id: int,
+    *,
+    tokens: int = 0,
+    cost: int = 0,
+    reserved_tokens: int = 0,
+    reserved_cost: int = 0,
+) -> None:
+    """Add to one level."""
+    cursor.execute(
+        f"UPDATE {table} SET tokens_used = tokens_used + %s, cost_used = cost_used + %s,"  # noqa: S608  our own names
+        " tokens_reserved = tokens_reserved + %s, cost_reserved = cost_reserved + %s WHERE id = %s",
+        [tokens, cost, reserved_tokens, reserved_cost, row_id],
+    )
+
+
+def settle_above(cursor: Any, session: Session, draft: Draft) -> None:
+    """What an advance counts, on the levels above the run; its own row has it already."""
+    if not (draft.used_tokens or draft.used_cost or draft.reserved_tokens or draft.reserved_cost):
+        return
+    for table, row_id in list(levels(cursor, session.run_id))[1:]:
+        add(
+            cursor,
+            table,
+            row_id,
+            tokens=draft.used_tokens,
+            cost=draft.used_cost,
+            reserved_tokens=draft.reserved_tokens,
+            reserved_cost=draft.reserved_cost,
+        )
+
+
+def count_late(cursor: Any, run_id: int, tokens: int, cost: int) -> None:
+    """The cost of an answer that came too late, on every level; sessions in memory load the run again."""
+    if not tokens and not cost:
+        return
+    for table, row_id in list(levels(cursor, run_id)):
+        add(cursor, table, row_id, tokens=tokens, cost=cost)
+    cursor.execute("UPDATE execution_run SET revision = revision + 1 WHERE id = %s", [run_id])

@@ -1,0 +1,148 @@
+"""
+Child runs: ``orchestration:start`` of one pattern by another.
+
+A child is a run like any other; its end is its parent's reply, written in the
+transaction in which it ends. A pattern that is already at work above is
+refused, and so is more than eight deep: patterns that start each other would
+otherwise never end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+
+from execution.errors import RunRefused
+from execution.models import Effect, Run
+from execution.models.stored import BlobWriter
+from execution.services import checking, hints, starting
+from execution.services.clock import to_datetime
+from execution.services.sessions import Session
+from registry.models import PatternVersion, User
+from registry.services import finding
+
+MAX_DEPTH = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A child run that will be started."""
+
+    version_id: int
+    inputs: dict[str, Any]
+    policy: dict[str, Any]
+
+
+def plan(session: Session, data: Mapping[str, Any]) -> Plan | dict[str, str]:
+    """What to start, or ``{type, message}`` of why it cannot be."""
+    reference = data.get("pattern")
+    inputs = data.get("inputs")
+    if not isinstance(reference, str) or not reference:
+        return {"type": "refused", "message": 'orchestration:start needs a pattern, as in {pattern: "owner/name"}'}
+    if inputs is not None and not isinstance(inputs, Mapping):
+        return {"type": "refused", "message": "the inputs of orchestration:start are an object"}
+    if session.depth >= MAX_DEPTH:
+        return {"type": "refused", "message": f"runs may be {MAX_DEPTH} deep, and this one is"}
+    try:
+        version = find_version(session, reference)
+        if version.pattern_id in ancestors(session):
+            return {"type": "refused", "message": f"{version.pattern} is already at work above this run"}
+        checking.checked_inputs(version, inputs or {})
+    except Exception as error:
+        if not hasattr(error, "code"):
+            raise
+        return {"type": "refused", "message": str(error)}
+    if version.program is None:
+        return {"type": "refused", "message": f"{version} has no script that can be run"}
+    limits = data.get("limits")
+    return Plan(
+        version_id=version.pk,
+        inputs=dict(inputs or {}),
+        policy={"limits": dict(limits)} if isinstance(limits, Mapping) else {},
+    )
+
+
+def find_version(session: Session, reference: str) -> PatternVersion:
+    """``owner/name[@version]``; without an owner, one of the same owner as the running pattern's, then the library's."""
+    user = User.objects.filter(pk=session.started_by).first()
+    if "/" in reference:
+        return finding.version(reference, user)
+    own = PatternVersion.objects.values_list("pattern__owner__name", flat=True).get(pk=session.version_id)
+    try:
+        return finding.version(f"{own}/{reference}", user)
+    except Exception as error:
+        if getattr(error, "status", None) != 404:
+            raise
+        return finding.version(f"library/{reference}", user)
+
+
+def ancestors(session: Session) -> set[int]:
+    """The patterns at work from this run up to the first."""
+    patterns = set(PatternVersion.objects.filter(pk=session.version_id).values_list("pattern_id", flat=True))
+    current = session.parent_id
+    while current is not None:
+        row = Run.objects.filter(pk=current).values_list("version__pattern_id", "parent_id").first()
+        if row is None:
+            break
+        patterns.add(row[0])
+        current = row[1]
+    return patterns
+
+
+def begin(session: Session, seq: int, planned: Plan, at: int) -> int:
+    """Start the planned run inside the transaction of its parent's advance; its id."""
+    parent = Run.objects.get(pk=session.run_id)
+    effect_id = Effect.objects.values_list("pk", flat=True).get(run_id=session.run_id, seq=seq)
+    limits = dict(planned.policy.get("limits", {}))
+    policy = {"limits": limits, **({"agents": session.policy["agents"]} if "agents" in session.policy else {})}
+    version = PatternVersion.objects.get(pk=planned.version_id)
+    try:
+        child = starting.start(
+            version=version,
+            inputs=planned.inputs,
+            user=parent.started_by,
+            now=to_datetime(at),
+            backend=session.backend,
+            seed=(session.seed * 1_000_003 + seq) % 2**53,
+            policy=policy,
+            owner=parent.owner,
+            parent=parent,
+            parent_effect=effect_id,
+            is_public=parent.is_public,
+        )
+    except RunRefused as error:
+        answer_parent(effect_id, refused(error), at)
+        return 0
+    return child.pk
+
+
+def refused(error: RunRefused) -> dict[str, Any]:
+    """The reply of a child run that could not be started after all."""
+    told = {"type": "refused", "message": str(error)}
+    return {"success": False, "status": "refused", "result": None, "error": told}
+
+
+def reply_of(run_id: int, status: str, succeeded: bool, result: Any, error: Any) -> dict[str, Any]:
+    """What a parent's script gets; the fields of an object result stand beside the others."""
+    told = error if error is not None or succeeded else {"type": status, "message": f"the child run ended as {status}"}
+    reply = {"run_id": run_id, "status": status, "success": succeeded, "result": result, "output": result}
+    extra = {name: value for name, value in result.items() if name not in reply} if isinstance(result, dict) else {}
+    return {**extra, **reply, "error": told}
+
+
+def answer_parent(effect_id: int, value: Any, at: int) -> None:
+    """Write a child's end as its parent's answer; inside the transaction of the end."""
+    blobs = BlobWriter()
+    stored = blobs.put(value)
+    with connection.cursor() as cursor:
+        blobs.flush(cursor)
+        cursor.execute(
+            "UPDATE execution_effect SET status = 'done', answer = %s, answered_at = %s, unread = %s,"
+            " expires_at = NULL WHERE id = %s AND status = 'sent'",
+            [stored, at, True, effect_id],
+        )
+    parent = Effect.objects.values_list("run_id", flat=True).get(pk=effect_id)
+    transaction.on_commit(lambda: hints.run_ready(parent))

@@ -1,0 +1,310 @@
+"""
+Claim and run: the one loop that the embedded worker and the Celery tasks share.
+
+    worker = Worker(); worker.start(); worker.claim_and_run(); …; worker.stop()
+
+``claim_and_run`` commits what agents answered, advances the runs concerned,
+claims what is due and sends it. Backends that answer at once are asked right
+here; all others in the *lane*, one asyncio loop per process, in which hundreds
+of questions wait without holding a thread or a database connection. A worker
+beats while it lives; what a dead one leaves behind the others find (reaping).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import queue
+import secrets
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import DatabaseError, close_old_connections, connection
+
+from execution.agents import roster
+from execution.errors import RunMoved
+from execution.services import advancing, delivering, faults, hints, reaping
+from execution.services.asking import Delivery, Reply
+from execution.services.clock import now_ms
+from execution.services.drafting import Claim
+
+log = logging.getLogger(__name__)
+
+SLICE_MS = 250
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """How one worker behaves; durations in seconds."""
+
+    in_flight: int = 500  # questions waiting for an answer at once
+    poll_seconds: float = 0.2  # between two looks at the database when nothing hints
+    reap_seconds: float = 2.0
+    beat_seconds: float = 1.5
+    lease_seconds: float = 6.0  # without a beat for so long, a worker counts as gone
+    commit_batch: int = 100  # answers committed in one transaction
+    delivers: bool = True  # False: advances runs only, and leaves questions to other processes
+
+
+class Lane:
+    """One asyncio loop in a thread: where questions wait for their answers."""
+
+    def __init__(self, answered: Callable[[Reply], None], clock: Callable[[], int]) -> None:
+        self.answered, self.clock = answered, clock
+        self.in_flight = 0
+        self._guard = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        if self._thread is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="agents", daemon=True)
+            self._thread.start()
+
+    def submit(self, delivery: Delivery) -> None:
+        """Send it; the answer comes through ``answered``."""
+        self.start()
+        assert self._loop is not None
+        with self._guard:
+            self.in_flight += 1
+        asyncio.run_coroutine_threadsafe(self._ask(delivery), self._loop)
+
+    async def _ask(self, delivery: Delivery) -> None:
+        try:
+            reply = await delivering.send(delivery, self.clock)
+        finally:
+            with self._guard:
+                self.in_flight -= 1
+        self.answered(reply)
+
+    def stop(self) -> None:
+        """End the loop; what still waits is in doubt, and others will ask it again."""
+        if self._loop is not None and self._thread is not None:
+            self._loop.call_soon_threadsafe(self._shut_down)
+            self._thread.join(timeout=5)
+            if not self._thread.is_alive():
+                self._loop.close()
+            self._loop = self._thread = None
+
+    def _shut_down(self) -> None:
+        assert self._loop is not None
+        pending = asyncio.all_tasks(self._loop)
+        for task in pending:
+            task.cancel()
+        self._loop.create_task(self._stop_after(pending))
+
+    async def _stop_after(self, pending: set[asyncio.Task[Any]]) -> None:
+        await asyncio.gather(*pending, return_exceptions=True)
+        asyncio.get_running_loop().stop()
+
+
+class Worker:
+    """Carries runs out. One per process; ``claim_and_run`` may be called by several threads."""
+
+    def __init__(self, settings: WorkerSettings | None = None, *, clock: Callable[[], int] = now_ms) -> None:
+        self.settings = settings or WorkerSettings()
+        self.clock = clock
+        self.worker_id = 0
+        self.answers: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
+        self.hinted: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self.backlog: deque[Delivery] = deque()
+        self.lane = Lane(self.answers.put, clock)
+        self.stopping = threading.Event()
+        self._beater: threading.Thread | None = None
+        self._reaped_at = 0
+
+    # ------------------------------------------------------------ life
+
+    def start(self) -> None:
+        """Register, and beat from now on."""
+        name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+        self.worker_id = reaping.register(name, self.clock())
+        self.stopping.clear()
+        self._beater = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._beater.start()
+        hints.listen(self.hint)
+
+    def stop(self) -> None:
+        """Stop in good order: commit what has been answered, give back the rest."""
+        hints.forget(self.hint)
+        self.stopping.set()
+        self.lane.stop()
+        self._commit_answers(self._drain())
+        if self._beater is not None:
+            self._beater.join(timeout=5)
+        reaping.leave(self.worker_id, self.clock())
+
+    def _beat(self) -> None:
+        """Renew the lease; a worker that was fenced meanwhile goes on as a new one."""
+        try:
+            while not self.stopping.wait(self.settings.beat_seconds):
+                try:
+                    if not reaping.beat(self.worker_id, self.clock()):
+                        log.warning("worker %s was fenced; registering again", self.worker_id)
+                        self.worker_id = reaping.register(f"again:{self.worker_id}", self.clock())
+                except DatabaseError:
+                    log.exception("no heartbeat; trying again")
+                    close_old_connections()
+        finally:
+            connection.close()
+
+    def hint(self, kind: str, run_id: int) -> None:
+        """Something of this run can be done now."""
+        self.hinted.put(run_id)
+        self.answers.put(None)
+
+    # ------------------------------------------------------------ the loop
+
+    def run_forever(self) -> None:
+        """Work until ``stopping`` is set."""
+        while not self.stopping.is_set():
+            try:
+                busy = self.claim_and_run()
+            except DatabaseError:
+                log.exception("the database refused; trying again")
+                close_old_connections()
+                busy = 0
+                self.stopping.wait(1.0)
+            if not busy:
+                self._wait()
+
+    def _wait(self) -> None:
+        """Sleep until an answer, a hint or the next poll."""
+        try:
+            first = self.answers.get(timeout=self.settings.poll_seconds)
+        except queue.Empty:
+            return
+        if first is not None:
+            self._go_on(self._commit_answers([first, *self._drain()]))
+            self._send_backlog()
+
+    def claim_and_run(self, run_id: int | None = None) -> int:
+        """
+        Do whatever can be done now; how many things were done.
+
+        Args:
+            run_id: begin with this run (a hint); all others are looked at too.
+        """
+        done = self._reap_when_due()
+        runs = self._commit_answers(self._drain())
+        runs += self._hinted_runs()
+        if run_id is not None:
+            runs.append(run_id)
+        runs += reaping.runs_with_work(self.clock())
+        done += self._go_on(runs)
+        self._deliver(delivering.claim(worker_id=self.worker_id, room=self.room, now=self.clock()))
+        return done + self._send_backlog()
+
+    def _go_on(self, runs: Sequence[int]) -> int:
+        """Advance these runs, and whatever follows at once from it."""
+        done = 0
+        for run_id in dict.fromkeys(runs):
+            done += self.advance(run_id)
+        return done
+
+    def advance(self, run_id: int) -> int:
+        """Advance one run, and send what it asks."""
+        claim = Claim(worker_id=self.worker_id, room=self.room)
+        try:
+            advanced = advancing.advance(run_id=run_id, now=self.clock(), claim=claim)
+        except RunMoved:
+            return 0  # others are at it; what they leave is found by the next look
+        self._deliver(advanced.deliveries)
+        return int(advanced.moved)
+
+    @property
+    def room(self) -> int:
+        """How many more questions this worker takes."""
+        if not self.settings.delivers:
+            return 0
+        return self.settings.in_flight - self.lane.in_flight - len(self.backlog)
+
+    def _deliver(self, deliveries: Sequence[Delivery]) -> int:
+        """Take what was claimed into the backlog."""
+        self.backlog.extend(deliveries)
+        return len(deliveries)
+
+    def _send_backlog(self) -> int:
+        """Send what was claimed, for a quarter of a second at most: other runs want their turn."""
+        until, done = self.clock() + SLICE_MS, 0
+        while self.backlog:
+            count = min(len(self.backlog), self.settings.commit_batch)
+            batch = [self.backlog.popleft() for _ in range(count)]
+            faults.reach("before-sending")
+            immediate = [one for one in batch if is_immediate(one)]
+            for delivery in batch:
+                if not is_immediate(delivery):
+                    self.lane.submit(delivery)
+            replies = [delivering.send_now(delivery, self.clock) for delivery in immediate]
+            if replies:
+                self._go_on(delivering.commit(replies, self.clock()))
+            done += count
+            if self.clock() > until:
+                break
+        return done
+
+    def _drain(self) -> list[Reply]:
+        """The answers that have come."""
+        replies: list[Reply] = []
+        while True:
+            try:
+                reply = self.answers.get_nowait()
+            except queue.Empty:
+                return replies
+            if reply is not None:
+                replies.append(reply)
+
+    def _commit_answers(self, replies: Sequence[Reply]) -> list[int]:
+        runs: list[int] = []
+        for start in range(0, len(replies), self.settings.commit_batch):
+            runs += delivering.commit(replies[start : start + self.settings.commit_batch], self.clock())
+        return runs
+
+    def _hinted_runs(self) -> list[int]:
+        runs: list[int] = []
+        while True:
+            try:
+                runs.append(self.hinted.get_nowait())
+            except queue.Empty:
+                return runs
+
+    def _reap_when_due(self) -> int:
+        now = self.clock()
+        if now - self._reaped_at < self.settings.reap_seconds * 1000:
+            return 0
+        self._reaped_at = now
+        return self._go_on(reaping.reap(now, int(self.settings.lease_seconds * 1000)))
+
+
+def is_immediate(delivery: Delivery) -> bool:
+    """Whether its backend answers without waiting for anything."""
+    return roster.backend(delivery.backend, delivery.options).capabilities.immediate
+
+
+def run_until_idle(*, clock: Callable[[], int] = now_ms, settings: WorkerSettings | None = None) -> int:
+    """Carry out everything that can be done now, without threads of its own where backends are immediate; tests, demos."""
+    worker = Worker(settings, clock=clock)
+    worker.worker_id = reaping.register(f"once:{os.getpid()}:{secrets.token_hex(3)}", clock())
+    total = 0
+    try:
+        while done := worker.claim_and_run() or _settle(worker):
+            total += done
+    finally:
+        worker.lane.stop()
+        worker._commit_answers(worker._drain())
+        reaping.leave(worker.worker_id, clock())
+    return total
+
+
+def _settle(worker: Worker) -> int:
+    """Wait for what is in flight; 0 when nothing is."""
+    if not worker.lane.in_flight:
+        return 0
+    worker._wait()
+    return 1

@@ -1,0 +1,168 @@
+"""
+Replies that no AS took, and the branches that AWAIT them.
+
+The inbox is a list in order of arrival; the waiting branches are a list in
+order of beginning. A reply goes to the longest waiting AWAIT that it fits.
+An AWAIT that nothing outstanding could answer is timed out at once; this is
+decided when it begins and whenever a reply has come in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opl.script.machine.frame import Frame
+
+if TYPE_CHECKING:
+    from opl.script.machine.run import Run
+
+
+class Inbox:
+    """The inbox of a run."""
+
+    __slots__ = ("run", "state")
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.state = run.state
+
+    def begin(self, f: Frame, wait: dict[str, Any], seconds: float | None, pc: int) -> dict[str, Any] | None:
+        """Begin an AWAIT: its answer if there is one already (or never will be), else None."""
+        for entry in list(self.state["inbox"]):
+            if _takes(wait, entry):
+                self.state["inbox"].remove(entry)
+                wait["got"].append(entry)
+                if _complete(wait):
+                    self.state["instants"] = 0
+                    return _answer(wait, late=False)
+        if not self._possible(wait):
+            return self._hopeless(wait)
+        f.data["pc"] = pc
+        f.data["wait"] = wait
+        if seconds is not None:
+            wait["timer"] = self.run.timer(f, seconds, self.run.linked.places[pc][0])
+        self.state["awaiting"].append(f.data["id"])
+        return None
+
+    def arrive(self, agent: str, value: Any) -> None:
+        """A reply comes in."""
+        self.state["arrivals"] += 1
+        self._offer({"n": self.state["arrivals"], "agent": agent, "value": value})
+        self.review()
+
+    def _offer(self, entry: dict[str, Any], besides: str = "") -> None:
+        """Give a reply to the longest waiting AWAIT that it fits, else keep it in order of arrival."""
+        for branch_id in self.state["awaiting"]:
+            if branch_id == besides:
+                continue
+            wait = self.run.branches[branch_id]["wait"]
+            if _takes(wait, entry):
+                wait["got"].append(entry)
+                if _complete(wait):
+                    self.state["instants"] = 0
+                    self._wake(branch_id, _answer(wait, late=False))
+                return
+        inbox = self.state["inbox"]
+        place = len(inbox)
+        while place and inbox[place - 1]["n"] > entry["n"]:
+            place -= 1
+        inbox.insert(place, entry)
+
+    def review(self) -> None:
+        """Time out the AWAITs that nothing could answer any more."""
+        for branch_id in list(self.state["awaiting"]):
+            if branch_id in self.state["awaiting"]:
+                wait = self.run.branches[branch_id]["wait"]
+                if not self._possible(wait):
+                    answer = self._hopeless(wait, branch_id)
+                    if answer is not None:
+                        self._wake(branch_id, answer)
+
+    def late(self, branch_id: str) -> None:
+        """The time of an AWAIT is over."""
+        wait = self.run.branches[branch_id]["wait"]
+        wait["timer"] = None
+        self._wake(branch_id, self._late_answer(wait, branch_id))
+        self.review()
+
+    def abandon(self, branch_id: str) -> None:
+        """A branch that waits is cancelled: what it had goes back."""
+        self.state["awaiting"].remove(branch_id)
+        wait = self.run.branches[branch_id]["wait"]
+        if wait["timer"] is not None:
+            self.run.cancel_timer(wait["timer"])
+        for entry in sorted(wait["got"], key=lambda each: each["n"]):
+            self._offer(entry, branch_id)
+
+    def _wake(self, branch_id: str, answer: dict[str, Any]) -> None:
+        wait = self.run.branches[branch_id]["wait"]
+        if wait["timer"] is not None:
+            self.run.cancel_timer(wait["timer"])
+        self.state["awaiting"].remove(branch_id)
+        self.run.wake(branch_id, answer)
+
+    def _possible(self, wait: dict[str, Any]) -> bool:
+        """Whether what is outstanding could complete the wait."""
+        outstanding = self.state["outstanding"].values()
+        coming = [each["agent"] for each in outstanding if each["to"] != "branch"]
+        if wait["mode"] == "all":
+            missing = _missing(wait)
+            for agent in coming:
+                if agent in missing:
+                    missing.remove(agent)
+            return not missing
+        fitting = sum(wait["sources"] is None or agent in wait["sources"] for agent in coming)
+        wanted = (wait["count"] or 1) - len(wait["got"])
+        return fitting >= (1 if wait["partial"] else wanted) and fitting > 0
+
+    def _hopeless(self, wait: dict[str, Any], branch_id: str = "") -> dict[str, Any] | None:
+        """The time-out of a wait that nothing could answer; very many in a row end the run."""
+        self.state["instants"] += 1
+        if self.state["instants"] >= self.run.limits.instants:
+            self.run.end("stuck", None)
+        return self._late_answer(wait, branch_id)
+
+    def _late_answer(self, wait: dict[str, Any], branch_id: str) -> dict[str, Any]:
+        if wait["partial"] and wait["got"]:
+            return _answer(wait, late=False)
+        got, wait["got"] = wait["got"], []
+        for entry in sorted(got, key=lambda each: each["n"]):
+            self._offer(entry, branch_id)
+        return {"late": True, "value": None}
+
+
+def _missing(wait: dict[str, Any]) -> list[str]:
+    """The sources of ALL(…) that have not replied; a name that stands twice needs two replies."""
+    missing = list(wait["sources"] or [])
+    for entry in wait["got"]:
+        if entry["agent"] in missing:
+            missing.remove(entry["agent"])
+    return missing
+
+
+def _takes(wait: dict[str, Any], entry: dict[str, Any]) -> bool:
+    if wait["mode"] == "all":
+        return entry["agent"] in _missing(wait)
+    return wait["sources"] is None or entry["agent"] in wait["sources"]
+
+
+def _complete(wait: dict[str, Any]) -> bool:
+    if wait["mode"] == "all":
+        return not _missing(wait)
+    return len(wait["got"]) >= (wait["count"] or 1)
+
+
+def _answer(wait: dict[str, Any], *, late: bool) -> dict[str, Any]:
+    """What a complete wait gives: a reply, or a list of them (ALL: in the order of its list)."""
+    if wait["mode"] == "all":
+        left = list(wait["got"])
+        ordered = []
+        for source in wait["sources"] or []:
+            entry = next((each for each in left if each["agent"] == source), None)
+            if entry is not None:
+                left.remove(entry)
+                ordered.append(entry["value"])
+        return {"late": late, "value": ordered}
+    if wait["count"] is not None:
+        return {"late": late, "value": [entry["value"] for entry in wait["got"]]}
+    return {"late": late, "value": wait["got"][0]["value"]}

@@ -1,0 +1,503 @@
+"""
+One step of a run: inputs in, effects out.
+
+A ``Run`` is the live side of a state for the time of one step. Inputs are
+taken one after the other; after each, every branch that can go on goes on
+until it waits. So it makes no difference how a driver groups its inputs.
+
+Invariants: the state is plain JSON between steps; ``ready`` holds branches in
+the order in which they became able to go on; a branch that waits has ``pc`` at
+the instruction that waits.
+
+Source: docs/decisions/0012-branches-and-their-replies.md
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opl.errors import BadArgument, LimitExceeded, ScriptError, TypeMismatch
+from opl.script.effects import DEFAULT_TIMEOUT_SECONDS
+from opl.script.machine.code import SUSPEND, Linked, duration, unwind
+from opl.script.machine.context import RunContext
+from opl.script.machine.frame import Frame
+from opl.script.machine.inbox import Inbox
+from opl.script.machine.limits import Limits
+from opl.script.machine.link import agent_id
+from opl.script.machine.plain import INDEX, caught_value
+from opl.script.values import copy, normalise, weight, with_article
+
+_TIMED = frozenset({"completion:async", "optimization:async"})  # have a default timeout
+_ROOM = 524_288  # bytes that may be stored between two measurements of the state
+
+
+class Run:
+    """A state while a step runs."""
+
+    def __init__(self, linked: Linked, state: dict[str, Any]) -> None:
+        self.linked = linked
+        self.state = state
+        self.limits = Limits.from_json(state["limits"])
+        self.effects: list[Any] = []
+        self.given: dict[str, Any] = state["given"]
+        self.branches: dict[str, Any] = state["branches"]
+        self.context = RunContext(state, self.given)
+        self.locals: list[Any] = [None] * linked.program["slots"]
+        self.inbox = Inbox(self)
+        self.frames: dict[str, Frame] = {}
+        self.statements: int = state["statements"]
+        self.emitted = 0  # bytes of this step's effects
+
+    # ------------------------------------------------------------ inputs
+
+    def take(self, given: dict[str, Any]) -> None:
+        """Take one input and go on as far as possible."""
+        if self.state["ended"] is not None:
+            return
+        at = given["at"]
+        if at > self.state["at"]:
+            self.state["at"] = self.context.now_ms = at
+            self.state["instants"] = 0
+        try:
+            getattr(self, f"_take_{given['kind']}")(given)
+            self.drain()
+        except LimitExceeded as error:
+            self.fail_limit(error)
+        if self.state["ended"] is None:
+            self._settle_end()
+
+    def _take_start(self, given: dict[str, Any]) -> None:
+        self.state["started"] = given["at"]
+        self.state["stamp"] = given["at"] - 1
+        self.state["ready"].append("0")
+
+    def _take_reply(self, given: dict[str, Any]) -> None:
+        expected = self.state["outstanding"].pop(str(given["seq"]), None)
+        if expected is None:
+            return
+        value = normalise(given["value"])
+        self.emitted += 0
+        if self.state["completion"] is not None and self.state["completion"]["seq"] == given["seq"]:
+            self.state["completion"]["value"] = copy(value)
+        if self.state["closing"]:
+            return
+        if expected["to"] != "branch":
+            self.inbox.arrive(expected["agent"], copy(value))
+        if expected["to"] != "inbox" and expected["branch"] in self.branches:
+            self.wake(expected["branch"], value)
+        self._charge_state(weight(value))
+
+    def _take_timer(self, given: dict[str, Any]) -> None:
+        branch_id = self.state["timer_of"].pop(str(given["id"]), None)
+        if branch_id is None or branch_id not in self.branches:
+            return
+        if self.branches[branch_id]["wait"]["kind"] == "await":
+            self.inbox.late(branch_id)
+        else:
+            self.wake(branch_id, None)
+
+    def _take_terminate(self, given: dict[str, Any]) -> None:
+        error = None
+        if given["status"] == "failed":
+            error = {
+                "code": given.get("code", "opl.run.terminated"),
+                "message": given["reason"],
+                "line": 0,
+                "column": 0,
+            }
+        self.end(given["status"], None, error)
+
+    def _take_assign(self, given: dict[str, Any]) -> None:
+        name = given["name"]
+        if name in self.linked.program["inputs"] or name in self.linked.program["initial_state"]:
+            value = normalise(given["value"])
+            self.given[name] = value
+            self.frame(self.branches["0"]).bind(name, copy(value))
+
+    # ------------------------------------------------------------ branches
+
+    def frame(self, branch: dict[str, Any]) -> Frame:
+        """The live side of a branch."""
+        found = self.frames.get(branch["id"])
+        if found is None:
+            parent = self.branches[branch["parent"]] if branch["parent"] is not None else None
+            found = Frame(self, branch, self.frame(parent) if parent is not None else None)
+            self.frames[branch["id"]] = found
+        return found
+
+    def wake(self, branch_id: str, answer: Any) -> None:
+        """A branch that waited can go on, with an answer."""
+        branch = self.branches[branch_id]
+        branch["wait"] = None
+        branch["answer"] = [answer]
+        self.state["ready"].append(branch_id)
+
+    def drain(self) -> None:
+        """Carry out every branch that can go on."""
+        ready = self.state["ready"]
+        while ready and self.state["ended"] is None:
+            branch = self.branches.get(ready.pop(0))
+            if branch is not None:
+                self.execute(branch)
+
+    def execute(self, branch: dict[str, Any]) -> None:
+        """Carry a branch out until it waits or ends."""
+        f = self.frame(branch)
+        f.count = self.statements
+        pc = branch["pc"]
+        steps = self.linked.steps
+        while True:
+            try:
+                if "answer" in branch:
+                    pc = self.linked.resumes[pc](f, branch.pop("answer")[0])
+                while pc >= 0:
+                    branch["pc"] = pc
+                    pc = steps[pc](f)
+                    if f.count > f.limit:
+                        raise LimitExceeded("statements", f.limit, *self.linked.places[branch["pc"]])
+                break
+            except ScriptError as error:
+                pc = self.caught(f, error.at(*self.linked.places[branch["pc"]]))
+            except LimitExceeded as error:
+                self.statements = f.count
+                if not error.line:
+                    error.line, error.column = self.linked.places[branch["pc"]]
+                raise
+            except RecursionError:
+                raise LimitExceeded("nesting", 64, *self.linked.places[branch["pc"]]) from None
+        self.statements = f.count
+
+    def caught(self, f: Frame, error: ScriptError) -> int:
+        """An error in a branch: to its TRY, else it cancels its siblings and is the error of their PARALLEL."""
+        branch = f.data
+        frames = branch["frames"]
+        for depth in range(len(frames) - 1, -1, -1):
+            if frames[depth]["k"] == "try":
+                handler: int = frames[depth]["handler"]
+                unwind(f, depth)
+                branch["error"] = caught_value(error)
+                branch["temps"] = {}
+                return handler
+        if branch["parent"] is None:
+            place = {"line": error.line, "column": error.column}
+            self.end("failed", None, {"code": error.code, "message": error.message, **place})
+            return SUSPEND
+        parent = self.branches[branch["parent"]]
+        for sibling in parent["wait"]["live"]:
+            self.cancel(sibling, besides=branch["id"])
+        parent["wait"] = None
+        outer = self.frame(parent)
+        pc = self.caught(outer, error)
+        if pc >= 0:
+            parent["pc"] = pc
+            self.state["ready"].append(parent["id"])
+        return SUSPEND
+
+    def cancel(self, branch_id: str, besides: str = "") -> None:
+        """Stop a branch and those it started; nobody waits for its answers any more."""
+        branch = self.branches[branch_id]
+        wait = branch["wait"]
+        if branch_id != besides and wait is not None:
+            if wait["kind"] == "parallel":
+                for inner in wait["live"]:
+                    self.cancel(inner)
+            elif wait["kind"] == "await":
+                self.inbox.abandon(branch_id)
+            elif wait["kind"] == "timer":
+                self.cancel_timer(wait["timer"])
+            elif wait["kind"] == "event" and self.state["outstanding"].pop(str(wait["seq"]), None):
+                self.effects.append({"kind": "cancel", "seq": wait["seq"]})
+        if branch_id in self.state["ready"]:
+            self.state["ready"].remove(branch_id)
+        self._forget(branch_id)
+
+    def _forget(self, branch_id: str) -> None:
+        self.branches.pop(branch_id, None)
+        self.frames.pop(branch_id, None)
+
+    # ------------------------------------------------------------ parallel
+
+    def fill(self, f: Frame, kinds: list[Any]) -> None:
+        """Start branches of a PARALLEL, in order, up to its limit."""
+        wait = f.data["wait"]
+        while wait["next"] < len(wait["queue"]) and (wait["limit"] is None or len(wait["live"]) < wait["limit"]):
+            number, item, index = wait["queue"][wait["next"]]
+            wait["queue"][wait["next"]] = None
+            wait["next"] += 1
+            branch_id = self._start(f, kinds[number], number, item, index, wait["next"])
+            wait["live"].append(branch_id)
+            wait["branches"] = number
+
+    def _start(self, f: Frame, kind: list[Any], number: int, item: Any, index: int, count: int) -> str:
+        if len(self.branches) > self.limits.branches:
+            place = self.linked.places[f.data["pc"]]
+            raise LimitExceeded("branches", self.limits.branches, *place)
+        branch_id = str(self.state["next_branch"])
+        self.state["next_branch"] += 1
+        each = kind[0] != "one"
+        label = str(count) if each or not kind[1] else kind[1]
+        branch = {
+            "id": branch_id,
+            "path": f"{f.data['path']}/{label}",
+            "parent": f.data["id"],
+            "number": index,
+            "base": self.indices(f.data),
+            "pc": kind[3],
+            "vars": {},
+            "mirror": kind[-1],
+            "frames": [],
+            "temps": {},
+            "wait": None,
+        }
+        self.branches[branch_id] = branch
+        inner = self.frame(branch)
+        if each:
+            for name, value in zip(kind[1], item if len(kind[1]) == 2 else [item], strict=True):
+                inner.bind(name, value)
+            branch["vars"][INDEX] = index
+        self.state["ready"].append(branch_id)
+        return branch_id
+
+    def ended_branch(self, f: Frame) -> int:
+        """A branch, or the script, came to its end."""
+        branch = f.data
+        if branch["parent"] is None:
+            self.state["closing"] = True
+            return SUSPEND
+        parent = self.branches[branch["parent"]]
+        parent["wait"]["live"].remove(branch["id"])
+        self._forget(branch["id"])
+        if parent["wait"]["next"] < len(parent["wait"]["queue"]):
+            kinds = self.linked.program["instructions"][parent["pc"]][3]
+            self.fill(self.frame(parent), kinds)
+        elif not parent["wait"]["live"]:
+            self.wake(parent["id"], None)
+        return SUSPEND
+
+    @staticmethod
+    def indices(branch: dict[str, Any]) -> str:
+        """The iterations of the loops around a place, outermost first: ".0.2"."""
+        own = "".join(f".{frame['i']}" for frame in branch["frames"] if frame["k"] == "loop")
+        return f"{branch['base']}{own}"
+
+    # ------------------------------------------------------------ effects
+
+    def emit(
+        self,
+        f: Frame,
+        pc: int,
+        name: str,
+        data: dict[str, Any],
+        mode: str,
+        identity: str,
+        shape: dict[str, Any] | None,
+    ) -> bool:
+        """Emit an event; whether the branch now waits for its reply."""
+        line, column = self.linked.places[pc]
+        self._prepare(name, data)
+        timeout = self._timeout(f, name, data, mode, [line, column])
+        seq = self._next_event(line, column, data)
+        branch = f.data
+        self.effects.append(
+            {
+                "kind": "event",
+                "seq": seq,
+                "key": f"{identity}@{branch['path']}{self.indices(branch)}",
+                "name": name,
+                "data": data,
+                "branch": branch["path"],
+                "line": line,
+                "column": column,
+                "at": self.state["at"],
+                "reply": "branch" if mode == "both" else mode,
+                "timeout": timeout,
+                "shape": shape,
+            }
+        )
+        if name == "completion:async":
+            self.state["completion"] = {"seq": seq, "value": None}
+        if name == "orchestration:request_termination":
+            self.end("terminated", None)
+            return True
+        if mode == "none":
+            return False
+        waiting = mode != "inbox"
+        self.state["outstanding"][str(seq)] = {
+            "to": mode,
+            "branch": branch["id"] if waiting else None,
+            "agent": _source(name, data),
+        }
+        if waiting:
+            branch["pc"] = pc
+            branch["wait"] = {"kind": "event", "seq": seq}
+        return waiting
+
+    def _prepare(self, name: str, data: dict[str, Any]) -> None:
+        """Agents by their ids; a spawned one gets an id of its own."""
+        if name == "agent:spawn":
+            given = data.get("agent_id")
+            if given is None:
+                data["agent_id"] = self._fresh_agent(data.get("profile"))
+            else:
+                data["agent_id"] = _agent_name(given)
+                self.state["agents"][data["agent_id"]] = 1
+        elif "agent_id" in data and name in ("completion:async", "agent:terminate"):
+            data["agent_id"] = _agent_name(data["agent_id"])
+            self.state["agents"].setdefault(data["agent_id"], 1)
+
+    def _fresh_agent(self, profile: Any) -> str:
+        """The profile's last part as a name, numbered from the second on."""
+        if profile is not None and type(profile) is not str:
+            raise TypeMismatch(f"the profile of an agent is a string, not {with_article(profile)}")
+        base = (profile or "agent").rstrip("/").rsplit("/", 1)[-1] or "agent"
+        name, number = base, 1
+        while name in self.state["agents"]:
+            number += 1
+            name = f"{base}_{number}"
+        self.state["agents"][name] = 1
+        return name
+
+    def _timeout(self, f: Frame, name: str, data: dict[str, Any], mode: str, place: list[int]) -> float | None:
+        if mode == "none" or name.startswith(("primitive:", "state:")):
+            return None
+        found = duration(f, data.get("timeout"), place)
+        return DEFAULT_TIMEOUT_SECONDS if found is None and name in _TIMED else found
+
+    def _next_event(self, line: int, column: int, data: dict[str, Any]) -> int:
+        if self.state["seq"] >= self.limits.events:
+            raise LimitExceeded("events", self.limits.events, line, column)
+        self._charge_step(weight(data), line, column)
+        self.state["seq"] += 1
+        seq: int = self.state["seq"]
+        return seq
+
+    def _charge_step(self, size: int, line: int, column: int) -> None:
+        self.emitted += size + 200
+        if self.emitted > self.limits.step_bytes:
+            raise LimitExceeded("step-bytes", self.limits.step_bytes, line, column)
+
+    def timer(self, f: Frame, seconds: float, line: int) -> int:
+        """Start a timer for a branch."""
+        self.state["timers"] += 1
+        number: int = self.state["timers"]
+        self.state["timer_of"][str(number)] = f.data["id"]
+        due = self.state["at"] + round(seconds * 1000)
+        self.effects.append({"kind": "timer", "id": number, "due": due, "branch": f.data["path"], "line": line})
+        return number
+
+    def cancel_timer(self, number: int) -> None:
+        """Nobody waits for a timer any more."""
+        if self.state["timer_of"].pop(str(number), None) is not None:
+            self.effects.append({"kind": "cancel_timer", "id": number})
+
+    def track(self, f: Frame, data: dict[str, Any], line: int) -> None:
+        """A progress point; then the adaptive rules are looked at."""
+        from opl.script.machine.rules import apply_rules
+
+        if self.state["tracks"] >= self.limits.events:
+            raise LimitExceeded("events", self.limits.events, line, 1)
+        self.state["tracks"] += 1
+        self._charge_step(weight(data), line, 1)
+        at = self.state["at"]
+        self.effects.append({"kind": "track", "data": data, "branch": f.data["path"], "line": line, "at": at})
+        if self.linked.tests:
+            self.state["tracked"].update(copy(data))
+            apply_rules(self, f)
+
+    # ------------------------------------------------------------ the end
+
+    def returned(self, value: Any) -> int:
+        """RETURN and USE: the branches stop; what is outstanding is waited for."""
+        self.state["closing"] = True
+        self.state["result"] = [value]
+        self.state["ready"].clear()
+        self.state["awaiting"].clear()
+        self.state["inbox"].clear()
+        for number in list(self.state["timer_of"]):
+            self.cancel_timer(int(number))
+        for branch_id in [each for each in self.branches if each != "0"]:
+            self._forget(branch_id)
+        root = self.branches["0"]
+        root["wait"], root["frames"], root["temps"] = None, [], {}
+        return SUSPEND
+
+    def _settle_end(self) -> None:
+        """End the run where its script has ended and every event has its reply, or nothing can happen."""
+        if self.state["closing"]:
+            if not self.state["outstanding"]:
+                self.end("succeeded", self._result())
+        elif not self.state["outstanding"] and not self.state["timer_of"]:
+            self.end("stuck", None)
+
+    def _result(self) -> Any:
+        if self.state["result"] is not None:
+            return self.state["result"][0]
+        return self.state["completion"]["value"] if self.state["completion"] is not None else None
+
+    def fail_limit(self, error: LimitExceeded) -> None:
+        """A limit ran out: the run fails, and what was emitted stays."""
+        place = {"line": error.line, "column": error.column}
+        self.end("failed", None, {"code": error.code, "message": _message(error), **place})
+
+    def end(self, status: str, result: Any, error: dict[str, Any] | None = None) -> None:
+        """The run is over."""
+        if self.state["ended"] is None:
+            self.state["ended"] = status
+            self.state["ready"].clear()
+            self.effects.append(
+                {"kind": "end", "status": status, "result": result, "error": error, "at": self.state["at"]}
+            )
+
+    # ------------------------------------------------------------ what is used up
+
+    def settle(self, f: Frame) -> None:
+        """Count what a frame copied and stored; refuse a state that has become too large."""
+        size, f.weight = f.weight, 0
+        self.state["spent"] += size
+        if self.state["spent"] > self.limits.work:
+            raise LimitExceeded("work", self.limits.work)
+        self._charge_state(size)
+
+    def _charge_state(self, size: int) -> None:
+        self.state["grown"] += size
+        if self.state["grown"] > self.state["room"]:
+            found = weight(self.state, self.limits.state_bytes)
+            if found > self.limits.state_bytes:
+                raise LimitExceeded("state-bytes", self.limits.state_bytes)
+            self.state["grown"] = 0
+            self.state["room"] = max(self.limits.state_bytes - found, _ROOM)
+
+    def close(self) -> None:
+        """Write back what the step kept apart."""
+        self.state["statements"] = self.statements
+        for f in self.frames.values():
+            self.state["spent"] += f.weight
+            self.state["grown"] += f.weight
+        self.context.close()
+
+
+def _message(error: LimitExceeded) -> str:
+    line, column, error.line, error.column = error.line, error.column, 0, 0
+    text = str(error)
+    error.line, error.column = line, column
+    return text
+
+
+def _agent_name(value: Any) -> str:
+    found = agent_id(value)
+    if type(found) is str and found:
+        return found
+    raise BadArgument(f"agent_id is the name of an agent, not {with_article(found)}")
+
+
+def _source(name: str, data: dict[str, Any]) -> str:
+    """By what name AWAIT … FROM knows the reply of an event."""
+    given = data.get("agent_id")
+    if type(given) is str:
+        return given
+    if name == "optimization:async":
+        return "optimizer"
+    if name == "human:ask":
+        return "human"
+    pattern = data.get("pattern")
+    return pattern if type(pattern) is str else ""

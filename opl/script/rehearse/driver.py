@@ -1,0 +1,343 @@
+"""
+A run on a virtual clock: the machine's effects carried out by a cast, in no time.
+
+The clock jumps to whatever happens next. At one instant replies come first,
+in order of emission, then timers in order of starting; an answer of latency 0
+still comes after everything that is being done now. Nothing here reads a
+clock, a file or the network, so the same program, inputs, cast and seed give
+the same record, byte for byte.
+
+Source: docs/language.md, section Rehearsal.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from opl.script.chance import Chance
+from opl.script.effects import Effect, EventEffect, Input, completion_result, timed_out
+from opl.script.machine import start, step
+from opl.script.rehearse import simulated
+from opl.script.rehearse.agents import DEFAULT_LATENCY_SECONDS, Cast, Line
+from opl.script.values import copy, normal_number, stringify, to_text
+from opl.script.world import EMITTED, LOCAL_EVENTS, World, names_of
+
+START_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z, where every rehearsal's clock begins
+DEFAULT_AWAIT_SECONDS = 120.0
+RUN_SECONDS = 24 * 3600  # virtual time that a run may take
+_SILENT = frozenset({"agent:status", "agent:progress", "agent:result", "orchestration:request_termination"})
+_REPLY, _TIMER = 0, 1  # what happens first at one instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """An answer that will arrive."""
+
+    value: Any  # what the script gets
+    seconds: float = 0.0  # after the question
+
+
+@dataclass(slots=True, kw_only=True)
+class Record:
+    """All that happened in a rehearsal."""
+
+    status: str = "stuck"
+    result: Any = None
+    error: dict[str, Any] | None = None
+    events: list[dict[str, Any]] = field(default_factory=list)  # {seq, at, name, data, reply, branch, line}
+    tracked: list[dict[str, Any]] = field(default_factory=list)  # {at, data, line}
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    decisions: list[dict[str, Any]] = field(default_factory=list)
+    moments: list[dict[str, Any]] = field(default_factory=list)  # the same as a story, for the terminal
+    elapsed: int | float = 0  # virtual seconds
+    simulated: set[str] = field(default_factory=set)  # agents that nobody wrote lines for
+    state: dict[str, Any] | None = None  # of the machine at the end
+
+
+class Stage:
+    """Plays one program."""
+
+    def __init__(self, program: dict[str, Any], *, inputs: Mapping[str, Any], seed: int, cast: Cast) -> None:
+        self.program, self.cast, self.seed = program, cast, seed
+        self.state = start(program, inputs=inputs, seed=seed)
+        self.world = World()
+        self.record = Record()
+        self.now = START_MS
+        self._queue: list[tuple[int, int, int]] = []  # (due, reply or timer, seq or id)
+        self._replies: dict[int, Any] = {}  # by seq, on their way
+        self._timers: set[int] = set()
+        self._asked: dict[str, int] = {}  # questions of each agent and kind, for simulated answers
+        self._broadcast: dict[str, list[tuple[int, Any]]] = {}  # answers to broadcasts by agent: (due, value)
+        self._ended = False
+
+    def play(self) -> Record:
+        """Run to the end, or until nothing can happen any more."""
+        self._feed({"kind": "start", "at": self.now})
+        while self._queue and not self._ended:
+            due, kind, number = heapq.heappop(self._queue)
+            if due > START_MS + RUN_SECONDS * 1000:
+                self._run_out()
+            elif kind == _REPLY and number in self._replies:
+                self.now = due
+                self._deliver(number)
+            elif kind == _TIMER and number in self._timers:
+                self.now = due
+                self._timers.discard(number)
+                self._feed({"kind": "timer", "id": number, "at": due})
+        self.record.elapsed = self._seconds(self.now)
+        self.record.state = self.state
+        self.record.decisions = [{**each, "at": self._seconds(each["at"])} for each in copy(self.world.decisions)]
+        return self.record
+
+    def _run_out(self) -> None:
+        """The run takes longer than it may: it ends, and nothing of it is lost."""
+        self.now = START_MS + RUN_SECONDS * 1000
+        reason = f"the limit of {RUN_SECONDS // 3600} hours is used up"
+        self._queue.clear()
+        self._feed(
+            {
+                "kind": "terminate",
+                "status": "failed",
+                "reason": reason,
+                "at": self.now,
+                "code": "opl.limit.seconds",
+            }
+        )
+
+    def _feed(self, given: Input) -> None:
+        self.state, effects = step(self.program, self.state, [given])
+        for effect in effects:
+            self._carry_out(effect)
+
+    def _deliver(self, seq: int) -> None:
+        value = self._replies.pop(seq)
+        self.record.events[seq - 1]["reply"] = copy(value)
+        self._tell("answer", seq=seq, value=value)
+        self._feed({"kind": "reply", "seq": seq, "value": copy(value), "at": self.now})
+
+    def _carry_out(self, effect: Effect) -> None:
+        if effect["kind"] == "event":
+            self._emit(effect)
+        elif effect["kind"] == "timer":
+            self._timers.add(effect["id"])
+            heapq.heappush(self._queue, (effect["due"], _TIMER, effect["id"]))
+        elif effect["kind"] == "cancel_timer":
+            self._timers.discard(effect["id"])
+        elif effect["kind"] == "cancel":
+            self._replies.pop(effect["seq"], None)
+        elif effect["kind"] == "track":
+            self.world.track(effect["data"])
+            entry = {"at": self._seconds(effect["at"]), "data": copy(effect["data"]), "line": effect["line"]}
+            self.record.tracked.append(entry)
+            self._tell("track", data=entry["data"], branch=effect["branch"], line=effect["line"])
+        elif effect["kind"] == "rule":
+            rule = {name: effect[name] for name in ("condition", "action", "rationale", "line")}  # type: ignore[literal-required]
+            self.record.rules.append({"at": self._seconds(effect["at"]), **rule})
+            self._tell("rule", **rule)
+        else:
+            self._ended = True
+            self.record.status = effect["status"]
+            self.record.result = effect["result"]
+            self.record.error = effect["error"]
+
+    # ------------------------------------------------------------ events
+
+    def _emit(self, effect: EventEffect) -> None:
+        data = copy(effect["data"])
+        self.world.note(effect["name"], data)
+        planned = self._plan(effect, data)
+        timeout = effect["timeout"]
+        if timeout is not None and planned.seconds > timeout:
+            late = timed_out(agent_id=to_text(data.get("agent_id")), seconds=timeout)
+            planned = Planned(value=late, seconds=timeout)
+        entry = {
+            "seq": effect["seq"],
+            "at": self._seconds(self.now),
+            "name": effect["name"],
+            "data": data,
+            "reply": None,
+            "branch": effect["branch"],
+            "line": effect["line"],
+        }
+        self.record.events.append(entry)
+        self._tell("event", **{name: entry[name] for name in ("seq", "name", "data", "branch", "line")})
+        if effect["reply"] == "none":
+            entry["reply"] = copy(planned.value)
+            return
+        self._replies[effect["seq"]] = planned.value
+        heapq.heappush(self._queue, (self.now + round(planned.seconds * 1000), _REPLY, effect["seq"]))
+
+    def _plan(self, effect: EventEffect, data: dict[str, Any]) -> Planned:
+        """Who answers the event, what, and when."""
+        name = effect["name"]
+        line = self.cast.event(name, stringify(data))
+        if line is not None:
+            return self._spoken(name, data, line)
+        if name in ("completion:async", "optimization:async"):
+            return self._ask(effect, data)
+        if name in LOCAL_EVENTS:
+            return Planned(value=self.world.answer(name, data, self.now))
+        if name.startswith("primitive:"):
+            return self._primitive(name.removeprefix("primitive:"), effect, data)
+        if name in ("judgement:ask", "human:ask", "orchestration:start"):
+            return self._imagine(name, effect, data)
+        return Planned(value=None if name in _SILENT else dict(EMITTED))
+
+    def _spoken(self, name: str, data: Mapping[str, Any], line: Line) -> Planned:
+        """A scripted answer to an event."""
+        agent_id = to_text(data.get("agent_id")) or name.partition(":")[0]
+        if line.error is not None or name in ("completion:async", "optimization:async"):
+            return self._completed(agent_id, line.reply, line)
+        return Planned(value=line.reply, seconds=line.latency_seconds)
+
+    def _completed(self, agent_id: str, answer: Any, line: Line | None) -> Planned:
+        seconds = DEFAULT_LATENCY_SECONDS if line is None else line.latency_seconds
+        value = completion_result(
+            agent_id=agent_id,
+            answer=copy(answer),
+            error=None if line is None or line.error is None else copy(line.error),
+            duration=normal_number(seconds),
+        )
+        return Planned(value=value, seconds=seconds)
+
+    def _ask(self, effect: EventEffect, data: Mapping[str, Any]) -> Planned:
+        """An agent's answer: its next line, else a simulated one."""
+        optimizes = effect["name"] == "optimization:async"
+        agent_id = to_text(data.get("agent_id")) or ("optimizer" if optimizes else "default")
+        return self._question(agent_id, to_text(data.get("prompt")), effect, data, optimizes=optimizes)
+
+    def _question(
+        self,
+        agent_id: str,
+        prompt: str,
+        effect: EventEffect,
+        data: Mapping[str, Any],
+        *,
+        optimizes: bool = False,
+    ) -> Planned:
+        self.world.meet(agent_id, data)
+        line = self.cast.line(agent_id, prompt or stringify(dict(data)))
+        if line is not None:
+            return self._completed(agent_id, line.reply, line)
+        self.record.simulated.add(agent_id)
+        draw, count = self._draw(agent_id)
+        if optimizes:
+            answer: Any = simulated.optimization(data, effect["shape"], draw)
+        else:
+            answer = simulated.completion(effect["shape"], draw, agent_id, count)
+        return self._completed(agent_id, answer, None)
+
+    def _draw(self, speaker: str) -> tuple[Chance, int]:
+        """Chance for the next simulated answer of somebody, and which one it is, from 1."""
+        count = self._asked[speaker] = self._asked.get(speaker, 0) + 1
+        return Chance(f"{self.seed}:{speaker}:{count}"), count
+
+    # ------------------------------------------------------------ judgements, people, child runs
+
+    def _imagine(self, name: str, effect: EventEffect, data: Mapping[str, Any]) -> Planned:
+        """What an oracle, a person or another pattern might answer."""
+        if name == "judgement:ask":
+            judgement = to_text(data.get("name"))
+            line = self.cast.line("oracle", f"{judgement}: {stringify(dict(data))}")
+            if line is not None:
+                return self._verdict(line)
+            self.record.simulated.add("oracle")
+            draw, _ = self._draw(f"judgement {judgement}")
+            return self._soon(simulated.judgement(judgement, effect["shape"], draw))
+        if name == "human:ask":
+            draw, _ = self._draw("person")
+            return self._soon(simulated.human(data, draw))
+        return self._child(data, effect)
+
+    def _verdict(self, line: Line) -> Planned:
+        """A scripted oracle's or judge's bare answer; a failed one answers null."""
+        return Planned(value=None if line.error is not None else copy(line.reply), seconds=line.latency_seconds)
+
+    def _soon(self, value: Any) -> Planned:
+        return Planned(value=value, seconds=DEFAULT_LATENCY_SECONDS)
+
+    def _child(self, data: Mapping[str, Any], effect: EventEffect) -> Planned:
+        """A pattern that the run starts; here it has a simulated result."""
+        pattern = to_text(data.get("pattern"))
+        draw, _ = self._draw(f"pattern {pattern}")
+        shape = effect["shape"]
+        if shape and shape.get("properties"):
+            return self._soon(simulated.fill(shape, draw))
+        return self._soon(f"Simulated result of {pattern}")
+
+    # ------------------------------------------------------------ primitives
+
+    def _primitive(self, name: str, effect: EventEffect, data: dict[str, Any]) -> Planned:
+        if name == "delegate_subtask":
+            agent_id = next(iter(names_of(data.get("agent_id"))), "default")
+            return self._question(agent_id, to_text(data.get("task")), effect, {})
+        if name == "broadcast_task":
+            return self._send_to_all(effect, data)
+        if name == "await_responses":
+            return self._gather(data)
+        if name == "start_pattern":
+            return self._child(data, effect)
+        if name in ("evaluate_results", "select_best", "should_continue"):
+            return self._judge(name, effect, data)
+        return Planned(value=dict(EMITTED))
+
+    def _send_to_all(self, effect: EventEffect, data: Mapping[str, Any]) -> Planned:
+        """Ask several agents the same; ``await_responses`` collects what they answer."""
+        task = to_text(data.get("task_description"))
+        agents = list(names_of(data.get("target_agents"))) or [each["agent_id"] for each in self.world.list_agents({})]
+        for agent_id in agents:
+            planned = self._question(agent_id, task, effect, {})
+            due = self.now + round(planned.seconds * 1000)
+            self._broadcast.setdefault(agent_id, []).append((due, planned.value))
+        return Planned(value={"status": "sent", "task_description": task, "agents": agents})
+
+    def _gather(self, data: Mapping[str, Any]) -> Planned:
+        """One answer of each agent, in their order; who is missing when time is up is a failed result."""
+        agents = list(names_of(data.get("agents"))) or list(self._broadcast)
+        given = data.get("timeout")
+        seconds = float(given) if type(given) in (int, float) else DEFAULT_AWAIT_SECONDS
+        last = self.now + round(seconds * 1000)
+        values, until = [], self.now
+        for agent_id in agents:
+            waiting = self._broadcast.get(agent_id, [])
+            if waiting and waiting[0][0] <= last:
+                due, value = waiting.pop(0)
+                until = max(until, due)
+            else:
+                value = timed_out(agent_id=agent_id, seconds=seconds)
+                until = last if waiting else until
+            values.append(value)
+        return Planned(value=values, seconds=(until - self.now) / 1000)
+
+    def _judge(self, name: str, effect: EventEffect, data: dict[str, Any]) -> Planned:
+        """A judge agent's view of results, options, or whether to go on."""
+        if name == "should_continue" and type(data.get("condition")) is not str:
+            return Planned(value=bool(data.get("condition")))
+        line = self.cast.line("judge", f"{name}: {stringify(data)}")
+        if line is not None:
+            return self._verdict(line)
+        self.record.simulated.add("judge")
+        draw, count = self._draw(f"{name} {stringify(data)}")
+        if name == "select_best":
+            options = data.get("options")
+            pool: Sequence[Any] = options if type(options) is list else list((options or {}).values())
+            return self._soon(copy(draw.choice(pool)) if pool else None)
+        if name == "should_continue":
+            # A simulated judge who never has enough would never end a loop.
+            return self._soon(count < 3)
+        shape = effect["shape"]
+        if shape and shape.get("properties"):
+            return self._soon(simulated.fill(shape, draw))
+        score = simulated.fill({"type": "number"}, draw, "score")
+        return self._soon({"score": score, "assessment": f"simulated assessment {count}"})
+
+    # ------------------------------------------------------------ telling
+
+    def _seconds(self, at: int) -> int | float:
+        return normal_number((at - START_MS) / 1000)
+
+    def _tell(self, kind: str, **details: Any) -> None:
+        self.record.moments.append({"kind": kind, "at": self._seconds(self.now), **details})

@@ -1,0 +1,197 @@
+"""
+From a file's bytes to a rehearsal: choose the script, compile it, check the inputs, play.
+
+Anything wrong with the file or the arguments becomes a list of problems; a
+script that runs becomes a ``Rehearsal``, whatever it ends as::
+
+    outcome = rehearse(b'RETURN "done"', file="done.opl")
+    outcome.exit_status, outcome.to_json()["result"]   # 0, "done"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from opl.document.envelopes import read
+from opl.document.model import Document, ScriptSource
+from opl.errors import Problem, errors_only
+from opl.script.compiler import compile_script
+from opl.script.machine import check_inputs, variables, warnings
+from opl.script.rehearse.agents import Cast, Script
+from opl.script.rehearse.driver import Record, Stage
+
+SUCCEEDED, FAILED, REFUSED = 0, 1, 2  # exit statuses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """What became of a rehearsal."""
+
+    file: str = ""  # as the caller named it
+    title: str = ""  # of the script
+    source_lines: Sequence[str] = field(default=(), repr=False)  # of the whole file
+    problems: tuple[Problem, ...] = ()  # what the check found; errors mean that nothing was played
+    record: Record | None = field(default=None, repr=False)  # None where nothing was played
+    source: ScriptSource | None = field(default=None, repr=False)  # the script that was chosen
+    seed: int = 0
+
+    @property
+    def exit_status(self) -> int:
+        """0 succeeded; 1 failed, terminated or stuck; 2 the file or the arguments are bad."""
+        if self.record is None:
+            return REFUSED
+        return SUCCEEDED if self.record.status == "succeeded" else FAILED
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that ``--json`` prints; ``{diagnostics}`` alone where nothing was played."""
+        record = self.record
+        if record is None:
+            return {"diagnostics": [problem.to_json() for problem in self.problems]}
+        return {
+            "status": record.status,
+            "result": record.result,
+            "variables": variables(record.state) if record.state is not None else {},
+            "events": [self._placed(event) for event in record.events],
+            "tracked": [self._placed(entry) for entry in record.tracked],
+            "decisions": record.decisions,
+            "rules": record.rules,
+            "warnings": self.warnings(),
+            "error": self.error(),
+            "elapsed": record.elapsed,
+            "statements": record.state["statements"] if record.state is not None else 0,
+        }
+
+    def warnings(self) -> list[dict[str, Any]]:
+        """``{code, message, line, count}``: what was left out with ``--lenient``, then what the run noticed."""
+        left_out = [
+            {"code": each.code, "message": each.message, "line": each.line, "count": 1}
+            for each in errors_only(self.problems)
+        ]
+        noticed = warnings(self.record.state) if self.record and self.record.state is not None else []
+        return left_out + [self._placed(each) for each in noticed]
+
+    def error(self) -> dict[str, Any] | None:
+        """``{code, message, line, column}`` in the file, or None."""
+        found = self.record.error if self.record else None
+        if found is None:
+            return None
+        line, column = self.place(found.get("line") or 0, found.get("column") or 0)
+        return {"code": found["code"], "message": found["message"], "line": line, "column": column}
+
+    def _placed(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        return {**entry, "line": self.place(entry["line"], 0)[0]}
+
+    def place(self, line: int, column: int) -> tuple[int, int]:
+        """A place of the script as a place of the file."""
+        return self.source.place(line, column) if self.source and line else (line, column)
+
+
+def rehearse(
+    data: bytes,
+    *,
+    file: str = "",
+    script: str = "",
+    inputs: Mapping[str, Any] | None = None,
+    agents: Script | None = None,
+    seed: int = 0,
+    lenient: bool = False,
+) -> Rehearsal:
+    """
+    Run one script of a file with scripted and simulated agents on a virtual clock.
+
+    Args:
+        data: the file's bytes: a script, a Markdown component, or a YAML document.
+        file: its name, for messages, and for telling forms apart that the text leaves open.
+        script: a title, or a number counted from 1; "" where the file has one script.
+        inputs: name → value.
+        agents: the lines of scripted agents; all others are simulated.
+        seed: of the run's chance and of the simulated agents.
+        lenient: leave out malformed statements and run the rest.
+
+    Returns:
+        What happened, or the problems that kept it from happening. Never raises for bad input.
+    """
+    document, problems = read(data, file=file)
+    if document is None or errors_only(problems):
+        lines = data.decode("utf-8", "replace").splitlines()
+        return Rehearsal(file=file, source_lines=lines, problems=problems or (_nothing(file),))
+    lines = document.text.splitlines()
+    source, trouble = _choose(document, script, file)
+    if source is None:
+        return Rehearsal(file=file, source_lines=lines, problems=(trouble,) if trouble else ())
+    return _rehearse_script(document, source, lines, inputs or {}, agents or Script(), seed, lenient)
+
+
+def _rehearse_script(
+    document: Document,
+    source: ScriptSource,
+    lines: Sequence[str],
+    inputs: Mapping[str, Any],
+    agents: Script,
+    seed: int,
+    lenient: bool,
+) -> Rehearsal:
+    compiled = compile_script(
+        source.text,
+        first_line=source.first_line,
+        file=document.file,
+        parameters=document.parameters,
+        helpers={name: str(text) for name, text in document.helpers.items()},
+        rules=[
+            {"condition": r.condition, "action": r.action, "rationale": r.rationale, "line": r.line}
+            for r in document.adaptive_rules
+        ],
+        actions=document.actions,
+        lenient=lenient,
+    )
+    problems = tuple(_in_file(problem, source) for problem in compiled.problems)
+    base = Rehearsal(
+        file=document.file,
+        title=compiled.title or source.title,
+        source_lines=lines,
+        problems=problems,
+        source=source,
+        seed=seed,
+    )
+    if compiled.program is None:
+        return base
+    wrong = errors_only(check_inputs(compiled.program, inputs))
+    if wrong:
+        return replace(base, problems=tuple(_in_file(problem, source) for problem in wrong))
+    record = Stage(compiled.program, inputs=inputs, seed=seed, cast=Cast(agents)).play()
+    return replace(base, record=record)
+
+
+def _in_file(problem: Problem, source: ScriptSource) -> Problem:
+    line, column = source.place(problem.line, problem.column) if problem.line else (0, 0)
+    return replace(problem, line=line, column=column)
+
+
+# ---------------------------------------------------------------- choosing
+
+
+def _choose(document: Document, wanted: str, file: str) -> tuple[ScriptSource | None, Problem | None]:
+    """The script that is meant, or the problem that there is none or several."""
+    scripts = document.main_scripts
+    if not scripts:
+        return None, _nothing(file)
+    if not wanted and len(scripts) == 1:
+        return scripts[0], None
+    found = document.script(wanted) if wanted else None
+    if found is not None:
+        return found, None
+    listed = "; ".join(f"{each.number} {each.title}".strip() for each in scripts[:20])
+    message = f"there is no script '{wanted}'" if wanted else f"the file has {len(scripts)} scripts"
+    hint = f"choose one with --script, by title or number: {listed}"
+    return None, Problem(code="opl.rehearsal.script", message=message, hint=hint, file=file)
+
+
+def _nothing(file: str) -> Problem:
+    return Problem(
+        code="opl.rehearsal.script",
+        message="there is no script in this file",
+        hint="a guided pattern is executed by an orchestrator agent; start it as a run instead",
+        file=file,
+    )
