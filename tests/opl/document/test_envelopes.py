@@ -209,7 +209,9 @@ class TestScripts:
             ("dsl: |  # words\n\n\n   STATE a = 1\n", Layout.BLOCK, (4, 4)),
             ('dsl: "STATE a = 1"\n', Layout.INLINE, (3, 7)),
             ("dsl: RETURN 1\n", Layout.INLINE, (3, 6)),
-            ('dsl: "STATE a = 1\\n\\\n  RETURN a"\n', Layout.FOLDED, (3, 7)),
+            ('dsl: "STATE a = 1\\n\\\n  RETURN a"\n', Layout.QUOTED, (3, 7)),
+            ("dsl: 'RETURN ''a'''\n", Layout.QUOTED, (3, 7)),
+            ("dsl: >\n  RETURN\n  1\n", Layout.FOLDED, (4, 1)),
         ],
     )
     def test_know_how_they_are_laid_out(self, yaml: str, layout: Layout, place: tuple, document) -> None:
@@ -217,6 +219,16 @@ class TestScripts:
 
         assert script.layout is layout
         assert (script.first_line, script.first_column) == place
+
+    def test_map_back_through_escapes_and_folds(self, document) -> None:
+        text = 'type: orchestration_pattern\nname: ab\ndsl: "STATE a = \\"x\\"\\nRETURN\n\n  a\\\n   .b"\n'
+        script = document(text).scripts[0]
+        lines = text.splitlines()
+
+        assert script.text == 'STATE a = "x"\nRETURN\na.b'
+        for line, column, told in [(3, 11, '\\"x'), (4, 1, "RETURN"), (5, 1, "a"), (5, 2, ".b")]:
+            found_line, found_column = script.place(line, column)
+            assert lines[found_line - 1][found_column - 1 :].startswith(told)
 
     def test_come_singly_or_by_name(self, document) -> None:
         found = document(
