@@ -34,9 +34,10 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _TEMPLATE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
-_OBJECT_LINE = re.compile(r"^([ \t]*)\{", re.MULTILINE)
+_OBJECT_LINE = re.compile(r"^([ \t]*)\{(?=\s*\")", re.MULTILINE)
 _ROLE_KEYS = frozenset({"profile", "component", "extends", "agent_profile", "role"})
 _MISSING = object()
+MOST_MISSES = 200  # objects that are no tool calls; each costs a look at the rest of the script
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,11 +217,12 @@ def _word(lens: Lens, word: str, match: re.Match[str]) -> str:
 
 def _tool_uses(lens: Lens, text: str) -> str:
     """Tool calls that stand on lines of their own become EVENT statements."""
-    parts, done = list[str](), 0
+    parts, done, misses = list[str](), 0, 0
     for match in _OBJECT_LINE.finditer(text):
-        if match.start() < done:
+        if match.start() < done or misses > MOST_MISSES:
             continue
         found = _tool_use(lens, text, match.end() - 1)
+        misses += found is None
         if found is not None:
             statement, end = found
             parts += [text[done : match.start()], match[1], statement]
