@@ -85,7 +85,8 @@ def _stages(value: Any) -> Iterator[_Found]:
             if str(parts[-1]) in _NO_SCRIPT or not text.strip():
                 continue
             names = [str(part) for part in parts[len(path) :]]
-            formal = first_narrative(text) is None
+            ours = reading.string(value, "type") == "orchestration_pattern"
+            formal = ours and first_narrative(text) is None
             yield _Found(pointer=pointer, title=" / ".join(names) or path[-1], role=Role.FLOW, formal=formal)
 
 

@@ -18,7 +18,6 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from opl.errors import Problem
 from opl.script.rehearse import Rehearsal, Script, read_agents, rehearse, told
-from opl.script.rehearse.play import REFUSED
 
 
 class Refused(Exception):
@@ -63,16 +62,12 @@ class Command(BaseCommand):
             )
         except Refused as refused:
             outcome = Rehearsal(file=options["file"], problems=refused.problems)
-        self.stdout.write(_shown(outcome, as_json=options["json"], stream=self.stdout), ending="")
+        text = _shown(outcome, as_json=options["json"], stream=self.stdout)
+        encoding = getattr(self.stdout, "encoding", None) or "utf-8"
+        # In JSON a character that the terminal cannot show, or half a surrogate pair, is an escape.
+        self.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding), ending="")
         if outcome.exit_status:
             sys.exit(outcome.exit_status)
-
-    def run_from_argv(self, argv: list[str]) -> None:
-        """Bad arguments leave with 2, as argparse does; so does anything Django itself refuses."""
-        try:
-            super().run_from_argv(argv)
-        except BrokenPipeError:
-            sys.exit(REFUSED)
 
 
 def _shown(outcome: Rehearsal, *, as_json: bool, stream: Any) -> str:

@@ -43,7 +43,7 @@ def ballots(context: Context, name: str, list_: Any, key: Any) -> tuple[dict[str
         counts[mark] = counts.get(mark, 0) + 1
         named.setdefault(mark, vote)
     if nulls:
-        context.warn("opl.run.null-skipped", f"{name} left out {nulls} without a vote")
+        context.warn("opl.run.null-skipped", f"{name} left out what is null")
     return counts, named
 
 

@@ -58,7 +58,7 @@ def gather(context: Context, name: str, list_: Any, key: Any = None) -> tuple[li
         else:
             raise TypeMismatch(f"{name} needs numbers, and element {place} gives {with_article(found)}")
     if nulls:
-        context.warn("opl.run.null-skipped", f"{name} left out {nulls} of {nulls + len(numbers)}, being null")
+        context.warn("opl.run.null-skipped", f"{name} left out what is null")
     return numbers, not numbers and not nulls
 
 
@@ -179,7 +179,7 @@ def _of_values(context: Context, name: str, values: list[Any], largest: bool) ->
     """The largest or smallest of values that are all numbers or all strings; nulls are left out."""
     known = [found for found in map(number_of_reply, values) if found is not None]
     if len(known) < len(values):
-        context.warn("opl.run.null-skipped", f"{name} left out null")
+        context.warn("opl.run.null-skipped", f"{name} left out what is null")
     beats = greater if largest else less
     winner = known[0] if known else None
     for each in known[1:]:
@@ -205,7 +205,7 @@ def weighted_mean(context: Context, list_: Any, value: Any = None, weight: Any =
         else:
             read.append((_checked(place, found), 1 if heft is None else _checked(place, heft)))
     if skipped:
-        context.warn("opl.run.null-skipped", f"WEIGHTED_MEAN left out {skipped}, being null")
+        context.warn("opl.run.null-skipped", "WEIGHTED_MEAN left out what is null")
     return _weighted(read)
 
 

@@ -75,7 +75,7 @@ def best(context: Context, name: str, list_: Any, by: Any, largest: bool) -> Any
     """The first element whose key is the largest or smallest; null where no key is set."""
     members, nulls = ranked(context, name, list_, by, descending=largest)
     if nulls:
-        context.warn("opl.run.null-skipped", f"{name} left out {len(nulls)} without a value to compare")
+        context.warn("opl.run.null-skipped", f"{name} left out what is null")
     return members[0][1] if members else None
 
 

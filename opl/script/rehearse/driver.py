@@ -19,7 +19,7 @@ from typing import Any
 
 from opl.script.chance import Chance
 from opl.script.effects import Effect, EventEffect, Input, completion_result, timed_out
-from opl.script.machine import Program, State, new_state, step
+from opl.script.machine import start, step
 from opl.script.rehearse import simulated
 from opl.script.rehearse.agents import DEFAULT_LATENCY_SECONDS, Cast, Line
 from opl.script.values import copy, normal_number, stringify, to_text
@@ -54,15 +54,15 @@ class Record:
     moments: list[dict[str, Any]] = field(default_factory=list)  # the same as a story, for the terminal
     elapsed: int | float = 0  # virtual seconds
     simulated: set[str] = field(default_factory=set)  # agents that nobody wrote lines for
-    state: State | None = None  # of the machine at the end
+    state: dict[str, Any] | None = None  # of the machine at the end
 
 
 class Stage:
     """Plays one program."""
 
-    def __init__(self, program: Program, *, inputs: Mapping[str, Any], seed: int, cast: Cast) -> None:
+    def __init__(self, program: dict[str, Any], *, inputs: Mapping[str, Any], seed: int, cast: Cast) -> None:
         self.program, self.cast, self.seed = program, cast, seed
-        self.state = new_state(program, inputs=dict(inputs), seed=seed, at=START_MS)
+        self.state = start(program, inputs=inputs, seed=seed)
         self.world = World()
         self.record = Record()
         self.now = START_MS

@@ -14,18 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import jsonschema
-from referencing.exceptions import Unresolvable
-
 from opl.document.envelopes import read
 from opl.document.model import Document, ScriptSource
-from opl.errors import OplError, Problem, Severity, errors_only
+from opl.errors import Problem, errors_only
 from opl.script.compiler import compile_script
-from opl.script.inputs import fits
-from opl.script.machine import final_variables, statements, warnings
+from opl.script.machine import check_inputs, variables, warnings
 from opl.script.rehearse.agents import Cast, Script
 from opl.script.rehearse.driver import Record, Stage
-from opl.script.values import normalise, type_name, with_article
 
 SUCCEEDED, FAILED, REFUSED = 0, 1, 2  # exit statuses
 
@@ -57,7 +52,7 @@ class Rehearsal:
         return {
             "status": record.status,
             "result": record.result,
-            "variables": final_variables(record.state) if record.state is not None else {},
+            "variables": variables(record.state) if record.state is not None else {},
             "events": [self._placed(event) for event in record.events],
             "tracked": [self._placed(entry) for entry in record.tracked],
             "decisions": record.decisions,
@@ -65,7 +60,7 @@ class Rehearsal:
             "warnings": self.warnings(),
             "error": self.error(),
             "elapsed": record.elapsed,
-            "statements": statements(record.state) if record.state is not None else 0,
+            "statements": record.state["statements"] if record.state is not None else 0,
         }
 
     def warnings(self) -> list[dict[str, Any]]:
@@ -162,10 +157,10 @@ def _rehearse_script(
     )
     if compiled.program is None:
         return base
-    given, wrong = _checked_inputs(compiled.program, inputs)
+    wrong = errors_only(check_inputs(compiled.program, inputs))
     if wrong:
-        return replace(base, problems=wrong)
-    record = Stage(compiled.program, inputs=given, seed=seed, cast=Cast(agents)).play()
+        return replace(base, problems=tuple(_in_file(problem, source) for problem in wrong))
+    record = Stage(compiled.program, inputs=inputs, seed=seed, cast=Cast(agents)).play()
     return replace(base, record=record)
 
 
@@ -200,52 +195,3 @@ def _nothing(file: str) -> Problem:
         hint="a guided pattern is executed by an orchestrator agent; start it as a run instead",
         file=file,
     )
-
-
-# ---------------------------------------------------------------- inputs
-
-
-def _checked_inputs(
-    program: Mapping[str, Any], inputs: Mapping[str, Any]
-) -> tuple[dict[str, Any], tuple[Problem, ...]]:
-    """The inputs as values of the language, and what is wrong with them."""
-    known = {**program["initial_state"], **program["inputs"]}
-    given: dict[str, Any] = {}
-    wrong: list[Problem] = []
-    for name, value in inputs.items():
-        if name not in known:
-            names = ", ".join(sorted(known)) or "none"
-            wrong.append(_bad_input(f"the script has no input '{name}'", f"its inputs are: {names}"))
-            continue
-        try:
-            given[name] = normalise(value)
-        except OplError as error:
-            wrong.append(_bad_input(f"the input '{name}' is no value of the language: {error}", ""))
-            continue
-        complaint = _complaint(given[name], known[name])
-        if complaint:
-            wrong.append(_bad_input(f"the input '{name}' {complaint}", ""))
-    return given, tuple(wrong)
-
-
-def _complaint(value: Any, described: Mapping[str, Any]) -> str:
-    """Why a value does not do for an input, or ""."""
-    if not fits(value, described):
-        return f"is {with_article(value)}, not {_article(described['type'])}"
-    schema = described.get("schema")
-    if not isinstance(schema, Mapping) or type_name(value) == "null":
-        return ""
-    try:
-        for error in jsonschema.Draft202012Validator(schema).iter_errors(value):
-            return f"does not fit its schema: {error.message[:200]}"
-    except (jsonschema.SchemaError, jsonschema.exceptions.UnknownType, Unresolvable, TypeError, ValueError):
-        return ""  # a schema that is none is the document's trouble, and the check tells it
-    return ""
-
-
-def _article(kind: str) -> str:
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
-
-
-def _bad_input(message: str, hint: str) -> Problem:
-    return Problem(code="opl.rehearsal.input", message=message, hint=hint or "see --inputs", severity=Severity.ERROR)

@@ -87,6 +87,7 @@ def _columns(text: str) -> int:
 class _Teller:
     def __init__(self, rehearsal: Rehearsal, width: int, style: Style) -> None:
         self.it, self.width, self.style = rehearsal, width, style
+        self.last_at: float | None = None  # virtual time of the row above
 
     def paint(self, text: str, *colors: str) -> str:
         return f"{''.join(colors)}{text}{self.style.off}" if any(colors) else text
@@ -111,7 +112,8 @@ class _Teller:
         cast = f"simulated: {', '.join(simulated)}" if simulated else "every answer is scripted"
         if record and not record.events:
             cast = "no events"
-        yield self.paint(clipped(f"{self.it.file}  seed {self.it.seed}, {cast}", self.width), self.style.dim)
+        about = ", ".join(part for part in (self.it.file, f"seed {self.it.seed}", cast) if part)
+        yield self.paint(clipped(about, self.width), self.style.dim)
         yield ""
 
     def _diagnostics(self) -> Iterator[str]:
@@ -177,13 +179,13 @@ class _Teller:
         if name in ("completion:async", "optimization:async"):
             agent = to_text(data.get("agent_id")) or ("optimizer" if name[0] == "o" else "default")
             said = to_text(data.get("prompt")) or _fields(data)
-            return self._row(moment, f"-> {agent}", self.style.blue, said)
+            return self._row(moment, f"→ {agent}", self.style.blue, said)
         if name.startswith("judgement:"):
-            return self._row(moment, "-> oracle", self.style.blue, f"{data.get('name')}{_arguments(data)}")
+            return self._row(moment, "→ oracle", self.style.blue, f"{data.get('name')}{_arguments(data)}")
         if name.startswith("primitive:"):
             return self._row(moment, name.removeprefix("primitive:"), self.style.blue, _fields(data))
         if name == "human:ask":
-            return self._row(moment, "-> person", self.style.blue, to_text(data.get("question")))
+            return self._row(moment, "→ person", self.style.blue, to_text(data.get("question")))
         return self._row(moment, name, self.style.dim, _fields(data), self.style.dim)
 
     def _answer(self, moment: Mapping[str, Any], event: Mapping[str, Any]) -> str:
@@ -194,15 +196,17 @@ class _Teller:
             if not value["success"]:
                 error = value["error"] if isinstance(value["error"], dict) else {}
                 text = f"{to_text(error.get('type'))}: {to_text(error.get('message'))}"
-                return self._row(branch, f"<- {who}", self.style.red, text, self.style.red)
-            return self._row(branch, f"<- {who}", self.style.green, to_text(value["output"]))
+                return self._row(branch, f"← {who}", self.style.red, text, self.style.red)
+            return self._row(branch, f"← {who}", self.style.green, to_text(value["output"]))
         name = event["name"]
         if name.startswith(("state:entity:", "agent:")) or value == {"status": "emitted"}:
             return self._row(branch, "  reply", self.style.dim, to_text(value), self.style.dim)
-        return self._row(branch, "<- answer", self.style.green, to_text(value))
+        return self._row(branch, "← answer", self.style.green, to_text(value))
 
     def _row(self, moment: Mapping[str, Any], who: str, color: str, text: str, shade: str = "") -> str:
-        time = f"{moment['at']:>10.3f}"
+        # The time stands where it changes, so that the eye finds what happens at once.
+        time = f"{moment['at']:>10.3f}" if moment["at"] != self.last_at else " " * 10
+        self.last_at = moment["at"]
         branch = clipped(to_text(moment.get("branch")), self.branch_width).ljust(self.branch_width)
         who = clipped(who, 24)
         who += " " * (24 - _columns(who))
@@ -251,6 +255,9 @@ class _Teller:
 
     def _result(self) -> Iterator[str]:
         result = self.it.record.result if self.it.record else None
+        if _is_reply(result):
+            yield self.paint(f"  the answer of {to_text(result['agent_id'])}", self.style.dim)
+            result = result["output"]
         if result is None:
             return
         text = result if isinstance(result, str) else stringify(result, 2)
@@ -284,6 +291,11 @@ class _Teller:
             times = f" ({warning['count']} times)" if warning["count"] > 1 else ""
             where = f"line {warning['line']}: " if warning["line"] else ""
             yield "  " + self.paint(clipped(f"{where}{warning['message']}{times}", self.width), self.style.yellow)
+
+
+def _is_reply(value: Any) -> bool:
+    """Whether the value is a completion result."""
+    return isinstance(value, dict) and set(value) >= _RESERVED
 
 
 def _fields(data: Any) -> str:

@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 from registry.web.charts.svg import element, link, picture, shorten
 
 STEP_WIDTH, STEP_HEIGHT, GAP, PAD, HEADER = 248.0, 32.0, 16.0, 12.0, 26.0
-CHARACTER = 6.6  # width of one character of 11 px monospace, in px
+CHARACTER = 7.3  # width of one character of 12 px monospace, in px
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +164,7 @@ def _words(step: Step, x: float, y: float, width: float) -> SafeString:
     return element(
         "g",
         element("text", SIGNS.get(step.kind, "·"), class_="dim", x=x, y=y),
-        element("text", shorten(step.label, room), class_="mono", x=x + 18, y=y, font_size=11),
+        element("text", shorten(step.label, room), class_="mono", x=x + 18, y=y),
         element("text", str(step.line), class_="dim", x=x + width, y=y, text_anchor="end") if step.line else "",
     )
 

@@ -75,7 +75,7 @@ class TestJson:
         assert found.to_json()["result"] is None
 
     def test_has_only_diagnostics_where_nothing_could_run(self) -> None:
-        found = play("STATE = 1\nIF x")
+        found = play("STATE 1 = 1\nIF x")
 
         assert found.exit_status == 2
         assert list(found.to_json()) == ["diagnostics"]
@@ -144,7 +144,7 @@ class TestClock:
         assert found["error"]["code"].startswith("opl.limit.")
 
     def test_overlaps_questions_to_one_agent(self) -> None:
-        script = f"PARALLEL:\n  FOREACH i IN RANGE(3):\n    {ASK}\nRETURN ELAPSED()"
+        script = f"PARALLEL:\n  FOREACH i IN RANGE(3):\n    {ASK} AS r\nRETURN ELAPSED()"
 
         assert result(script, "agents: {a: [{reply: x, latency: 4}]}") == 4
 
@@ -153,7 +153,7 @@ class TestAgents:
     def test_merges_the_fields_of_an_answer(self) -> None:
         script = f"{ASK} AS r\nRETURN [r.success, r.vote, r.output, r.agent_id]"
 
-        assert result(script, "agents: {a: [{reply: {vote: approve, success: no}}]}") == [
+        assert result(script, "agents: {a: [{reply: {vote: approve, success: false}}]}") == [
             True,
             "approve",
             {"vote": "approve", "success": False},
@@ -330,7 +330,7 @@ class TestInputs:
 
     @pytest.mark.parametrize(
         ("inputs", "message"),
-        [({"name": 1}, "no input 'name'"), ({"names": "a"}, "is a string, not a list")],
+        [({"name": 1}, "no input 'name'"), ({"names": "a"}, "is a string")],
     )
     def test_are_checked(self, inputs: dict[str, Any], message: str) -> None:
         found = play(self.SCRIPT, inputs=inputs)
@@ -348,7 +348,7 @@ class TestInputs:
 
 
 class TestLenient:
-    SCRIPT = "STATE a = 1\nSTATE = broken\nRETURN a"
+    SCRIPT = "STATE a = 1\nSTATE 5 = broken\nRETURN a"
 
     def test_runs_the_rest_and_says_what_it_left_out(self) -> None:
         found = outcome(self.SCRIPT, lenient=True)

@@ -32,7 +32,7 @@ class TestTold:
     def test_shows_a_timeline_and_what_came_of_it(self) -> None:
         text = story()
 
-        assert text.index("A vote") < text.index("-> anna") < text.index("<- boris") < text.index("<- anna")
+        assert text.index("A vote") < text.index("→ anna") < text.index("← boris") < text.index("← anna")
         assert "refused: no opinion" in text
         assert "succeeded" in text
         assert '"winner": "yes"' in text
@@ -48,7 +48,7 @@ class TestTold:
         assert any("division by zero" in line for line in lines)
 
     def test_shows_every_problem_of_a_script_that_does_not_compile(self) -> None:
-        text = story("STATE = 1\nFOREACH x: WAIT 1\n")
+        text = story("STATE 1 = 1\nFOREACH x: WAIT 1\n")
 
         assert text.count("^") >= 2
         assert "nothing was rehearsed: 2 errors" in text

@@ -1,0 +1,34 @@
+"""The language, sentence by sentence: every chunk of every case file."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from opl.script import compile_script
+from tests.opl.script.casefiles import Case, cases, check, run
+
+ALL = list(cases())
+
+
+class TestCases:
+    @pytest.mark.parametrize("case", ALL, ids=lambda case: case.id)
+    def test_holds(self, case: Case) -> None:
+        """The announced problems appear, no others, and what is expected is true."""
+        faults = check(case)
+
+        assert not faults, "\n".join(faults)
+
+    @pytest.mark.parametrize("case", ALL, ids=lambda case: case.id)
+    def test_runs_alike_when_saved_and_loaded_between_all_steps(self, case: Case) -> None:
+        """A state survives JSON at every step: the effects are the same, byte for byte."""
+        program = compile_script(case.source, first_line=case.line, **case.options.get("compile", {})).program
+        if program is None:
+            pytest.skip("the case is about the compiler")
+
+        straight = run(case, program)
+        saved = run(case, json.loads(json.dumps(program)), between=lambda state: json.loads(json.dumps(state)))
+
+        assert json.dumps(saved.effects) == json.dumps(straight.effects)
+        assert saved.variables == straight.variables
