@@ -274,6 +274,7 @@ class TestStuck:
 
         assert found.to_json()["status"] == "stuck"
         assert found.exit_status == 1
+        assert found.to_json()["statements"] < 10_000
 
     def test_terminates(self) -> None:
         found = play('EVENT orchestration:request_termination {reason: "enough"}\nWAIT 5')
