@@ -334,6 +334,13 @@ class TestChoosing:
 
         assert found.to_json().get("result") == 42, found.to_json()
 
+    def test_finds_a_stage_by_its_title(self) -> None:
+        document = 'type: orchestration_pattern\nname: flow\npattern:\n  orchestration_flow:\n    matching:\n      algorithm: |\n        if 1 < 2:\n          use "swiss_pairing"\n'
+
+        found = rehearse(document.encode(), file="flow.yaml", script="matching / algorithm")
+
+        assert found.to_json()["result"] == {"use": "swiss_pairing"}
+
     def test_refuses_bytes_that_are_no_text(self) -> None:
         assert rehearse(b"\xff\xfe\x00", file="x.opl").exit_status == 2
 
