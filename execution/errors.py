@@ -160,7 +160,9 @@ class BudgetExceeded(RunRefused):
         self.limit, self.allowed, self.needed = limit, allowed, needed
 
     def __str__(self) -> str:
-        return f"the budget of {self.allowed:g} {self.limit} does not cover this request, which may need {self.needed:g}"
+        return (
+            f"the budget of {self.allowed:g} {self.limit} does not cover this request, which may need {self.needed:g}"
+        )
 
 
 class RunMoved(ExecutionError):

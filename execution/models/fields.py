@@ -14,10 +14,12 @@ from typing import Any
 
 from django.db import models
 
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+
 
 def dumps(value: Any) -> str:
     """Compact JSON; lone surrogates and U+0000 stay escaped, so that every database keeps them."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _encode(value)
 
 
 class JsonText(models.TextField):

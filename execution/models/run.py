@@ -66,7 +66,13 @@ class Run(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs", db_index=False
     )
     owner = models.ForeignKey(
-        Owner, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False, help_text="Whose budget it uses."
+        Owner,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+        help_text="Whose budget it uses.",
     )
     is_public = models.BooleanField(default=False, help_text="Everyone may watch it.")
     backend = models.CharField(max_length=64)

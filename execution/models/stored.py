@@ -24,7 +24,6 @@ BLOB_BYTES = 512
 SEEN_DIGESTS = 10_000
 
 
-
 class BlobWriter:
     """
     Collects the blobs of one transaction and writes them in one statement.
@@ -112,9 +111,7 @@ def load_many(columns: Iterable[str | None]) -> list[Any]:
     for chunk in _chunks(sorted(digests), 500):
         for digest, data in Blob.objects.filter(digest__in=chunk).values_list("digest", "data"):
             texts[digest] = decompress(data)
-    return [
-        None if not column else json.loads(texts[column[1:]] if column[0] == "@" else column) for column in listed
-    ]
+    return [None if not column else json.loads(texts[column[1:]] if column[0] == "@" else column) for column in listed]
 
 
 def _chunks(items: list[str], size: int) -> Iterable[list[str]]:

@@ -9,6 +9,7 @@ request are the same, so nothing finished is paid twice.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,7 +23,7 @@ from execution.models import Effect, Run
 from execution.models.effect import Handler
 from execution.models.fields import dumps
 from execution.models.stored import BlobWriter, compress
-from execution.services import asking, children, controlling, journal, reusing, sessions, starting
+from execution.services import asking, checking, children, controlling, journal, reusing, sessions, starting
 from execution.services.clock import to_ms
 from execution.services.drafting import Asked, Draft
 from execution.services.world import World, agent_of
@@ -87,7 +88,7 @@ def branch(
         NotPossible: it has not begun.
         NotExecutable, InputsRefused, BackendUnknown: as starting.
     """
-    told = dict(policy) if policy is not None else {k: v for k, v in run.policy.items() if k in starting.POLICY_NAMES}
+    told = dict(policy) if policy is not None else {k: v for k, v in run.policy.items() if k in checking.POLICY_NAMES}
     changed = (inputs is not None and {**run.input_values(), **inputs} != run.input_values()) or (
         version is not None and version.pk != run.version_id
     )
@@ -137,10 +138,8 @@ def retry(*, run: Run, now: datetime, user: Any = None, policy: Mapping[str, Any
 def rollback(*, run: Run, tick: int, now: datetime, user: Any = None) -> Run:
     """Branch off at ``tick``, and cancel the run itself where it is still alive."""
     made = branch(run=run, now=now, user=user, tick=tick)
-    try:
+    with contextlib.suppress(RunFinished):
         controlling.cancel(run_id=run.pk, now=to_ms(now), reason=f"rolled back to tick {tick} as run {made.pk}")
-    except RunFinished:
-        pass
     return made
 
 

@@ -84,7 +84,14 @@ def _why(cursor: Any, table: str, row_id: int, wanted: Reservation) -> Refusal:
 
 
 def add(
-    cursor: Any, table: str, row_id: int, *, tokens: int = 0, cost: int = 0, reserved_tokens: int = 0, reserved_cost: int = 0
+    cursor: Any,
+    table: str,
+    row_id: int,
+    *,
+    tokens: int = 0,
+    cost: int = 0,
+    reserved_tokens: int = 0,
+    reserved_cost: int = 0,
 ) -> None:
     """Add to one level."""
     cursor.execute(

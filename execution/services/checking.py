@@ -1,36 +1,27 @@
 """
-Whether given inputs fit a version, with every problem at once.
+Whether given inputs and a policy fit, with every problem at once.
 
-A version's ``inputs`` are ``[{name, type, default, required, description, schema?}]``;
-``type`` is a word of JSON Schema, and ``schema`` narrows it.
+What inputs a program has, and of which type, the language knows; what is added
+here is their size, and what a hub lets a run's starter decide.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-import jsonschema
-
 from execution.errors import InputsRefused
-from opl.errors import Problem
+from execution.services import engine
+from opl.errors import Problem, errors_only
 from registry.models import PatternVersion
 
 MAX_INPUT_BYTES = 2 * 1024 * 1024
-LIMIT_NAMES = frozenset(
-    {"tokens", "cost_usd", "seconds", "statements", "events", "branches", "state_bytes", "string_bytes", "nesting"}
-)
-_KINDS: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "number": (int, float),
-    "integer": (int,),
-    "boolean": (bool,),
-    "array": (list,),
-    "list": (list,),
-    "object": (dict,),
-    "null": (type(None),),
-}
+MAX_AGENTS_BYTES = 256 * 1024
+POLICY_NAMES = frozenset({"limits", "attempts", "in_doubt", "agents", "context"})
+LIMIT_NAMES = engine.LIMIT_NAMES | {"tokens", "cost_usd", "seconds"}
+SEED_BITS = 53
 
 
 def checked_inputs(version: PatternVersion, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,55 +31,70 @@ def checked_inputs(version: PatternVersion, given: Mapping[str, Any]) -> dict[st
     Raises:
         InputsRefused: lists unknown names, missing ones and wrong types.
     """
-    declared = {str(item["name"]): item for item in version.inputs if isinstance(item, Mapping) and "name" in item}
-    problems: list[Problem] = []
-    for name, value in given.items():
-        item = declared.get(name)
-        if item is None:
-            known = ", ".join(sorted(declared)) or "none"
-            problems.append(problem(name, f"this pattern has no input {name!r}", f"its inputs are: {known}"))
-        else:
-            problems += problems_of(name, item, value)
-    for name, item in declared.items():
-        if item.get("required") and name not in given:
-            problems.append(problem(name, f"the input {name!r} has no default, so it must be given"))
+    found = errors_only(engine.problems_of_inputs(version.program, given))
+    problems = [replace(each, pointer=f"/inputs{each.pointer}") for each in found]
     if not problems and _size(given) > MAX_INPUT_BYTES:
-        problems.append(problem("", f"the inputs are larger than {MAX_INPUT_BYTES} bytes as JSON"))
+        problems.append(_wrong("inputs", f"the inputs are larger than {MAX_INPUT_BYTES} bytes as JSON"))
     if problems:
         raise InputsRefused(problems)
     return dict(given)
 
 
-def problems_of(name: str, item: Mapping[str, Any], value: Any) -> list[Problem]:
-    """What is wrong with one value."""
-    kind = item.get("type")
-    kinds = [kind] if isinstance(kind, str) else kind if isinstance(kind, list) else []
-    allowed = [part for each in kinds for part in _KINDS.get(each, ())]
-    if allowed and (not isinstance(value, tuple(allowed)) or (isinstance(value, bool) and bool not in allowed)):
-        wanted = " or ".join(str(each) for each in kinds)
-        return [problem(name, f"the input {name!r} is a {wanted}, not {json_word(value)}")]
-    schema = item.get("schema")
-    if not isinstance(schema, Mapping):
-        return []
-    try:
-        errors = list(jsonschema.Draft202012Validator(schema).iter_errors(value))
-    except Exception as error:  # a stranger's schema may be anything; what it cannot say does not narrow
-        return [problem(name, f"the schema of {name!r} cannot be used: {error}"[:300])]
-    return [problem("/".join([name, *map(str, error.absolute_path)]), error.message[:300]) for error in errors[:20]]
+def checked_seed(seed: Any) -> int:
+    """A seed that every database and JSON reader can hold. Raises InputsRefused."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**SEED_BITS:
+        raise InputsRefused([_wrong("seed", "the seed is a whole number from 0 to 2^53 - 1")])
+    return seed
 
 
-def json_word(value: Any) -> str:
-    """The JSON word for a value's kind."""
-    if isinstance(value, bool):
-        return "boolean"
-    return next((word for word, kinds in _KINDS.items() if word != "integer" and isinstance(value, kinds)), "unknown")
+def checked_policy(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    The policy with everything in it understood.
+
+    Raises:
+        InputsRefused: lists what is not.
+    """
+    problems = [_wrong(f"policy/{name}", f"the policy has no {name!r}") for name in policy if name not in POLICY_NAMES]
+    problems += _limit_problems(policy.get("limits", {}))
+    attempts = policy.get("attempts", 4)
+    if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= 20:
+        problems.append(_wrong("policy/attempts", "attempts is a whole number from 1 to 20"))
+    if policy.get("in_doubt", "retry") not in ("retry", "ask"):
+        problems.append(_wrong("policy/in_doubt", "in_doubt is retry or ask"))
+    if not isinstance(policy.get("context", {}), Mapping):
+        problems.append(_wrong("policy/context", "context is an object, as in {task: review}"))
+    agents = policy.get("agents", {})
+    if not _is_script(agents) or _size(agents) > MAX_AGENTS_BYTES:
+        problems.append(
+            _wrong("policy/agents", "agents is an object of agent names and lists of replies, at most 256 KiB")
+        )
+    if problems:
+        raise InputsRefused(problems)
+    return dict(policy)
 
 
-def problem(pointer: str, message: str, hint: str = "") -> Problem:
-    """One finding about an input."""
-    return Problem(
-        code="execution.input", message=message, hint=hint, pointer=f"/inputs/{pointer}" if pointer else "/inputs"
+def _limit_problems(limits: Any) -> list[Problem]:
+    if not isinstance(limits, Mapping):
+        return [_wrong("policy/limits", "limits is an object of names and numbers")]
+    problems = []
+    for name, value in limits.items():
+        if name not in LIMIT_NAMES:
+            known = ", ".join(sorted(LIMIT_NAMES))
+            problems.append(_wrong(f"policy/limits/{name}", f"there is no limit {name!r}; there are {known}"))
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 2**53:
+            problems.append(_wrong(f"policy/limits/{name}", f"the limit {name} is a number from 0 on"))
+    return problems
+
+
+def _is_script(agents: Any) -> bool:
+    return isinstance(agents, Mapping) and all(
+        isinstance(entries, list) and all(isinstance(entry, Mapping) for entry in entries)
+        for entries in agents.values()
     )
+
+
+def _wrong(pointer: str, message: str) -> Problem:
+    return Problem(code="execution.request", message=message, pointer=f"/{pointer}")
 
 
 def _size(value: Any) -> int:

@@ -41,7 +41,7 @@ def plan(session: Session, data: Mapping[str, Any]) -> Plan | dict[str, str]:
     reference = data.get("pattern")
     inputs = data.get("inputs")
     if not isinstance(reference, str) or not reference:
-        return {"type": "refused", "message": "orchestration:start needs a pattern, as in {pattern: \"owner/name\"}"}
+        return {"type": "refused", "message": 'orchestration:start needs a pattern, as in {pattern: "owner/name"}'}
     if inputs is not None and not isinstance(inputs, Mapping):
         return {"type": "refused", "message": "the inputs of orchestration:start are an object"}
     if session.depth >= MAX_DEPTH:

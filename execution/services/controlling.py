@@ -180,4 +180,6 @@ def resolve(*, run_id: int, seq: int, retry: bool, now: int) -> str:
 def mark(*, run_id: int, now: int, label: str = "", note: Any = None) -> Checkpoint:
     """Name the present place in the journal."""
     tick = Run.objects.values_list("tick", flat=True).get(pk=run_id)
-    return Checkpoint.objects.create(run_id=run_id, tick=tick, label=label[:200], note=note, created_at=to_datetime(now))
+    return Checkpoint.objects.create(
+        run_id=run_id, tick=tick, label=label[:200], note=note, created_at=to_datetime(now)
+    )

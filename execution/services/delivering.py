@@ -196,9 +196,7 @@ def send_now(delivery: Delivery, clock: Any) -> Reply:
     raise RuntimeError(f"the backend {delivery.backend} says it is immediate, and waits")
 
 
-def reply_of(
-    delivery: Delivery, answer: Answer | None, error: AgentError | None, started: int, ended: int
-) -> Reply:
+def reply_of(delivery: Delivery, answer: Answer | None, error: AgentError | None, started: int, ended: int) -> Reply:
     """The answer as a reply to the script."""
     duration = (ended - started) / 1000
     if answer is not None and answer.duration_seconds is not None:
@@ -335,5 +333,3 @@ def note_attempt(cursor: Any, reply: Reply, outcome: str, now: int) -> None:
             delivery.seq,
         ],
     )
-
-

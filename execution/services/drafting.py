@@ -116,7 +116,8 @@ class Draft:
             from execution.services.sessions import fresh_state
 
             self.session.state = fresh_state(self.session)
-            inputs.append({"kind": "start", "at": self.at})
+            if not any(signal["kind"] == "terminate" for signal in signals):
+                inputs.append({"kind": "start", "at": self.at})
         for one in ready:
             self.settle(one)
             if one.replies:
@@ -156,9 +157,7 @@ class Draft:
 
     def on_event(self, effect: dict[str, Any]) -> None:
         name, data = effect["name"], effect["data"]
-        told = Told(
-            kind="event", name=name, data=data, branch=effect["branch"], line=effect["line"], seq=effect["seq"]
-        )
+        told = Told(kind="event", name=name, data=data, branch=effect["branch"], line=effect["line"], seq=effect["seq"])
         self.told.append(told)
         handler = HANDLERS.get(name)
         if handler is not None:
@@ -343,5 +342,3 @@ def summary(one: Ready) -> dict[str, Any]:
 def expiry(at: int, timeout: float | None) -> int | None:
     """When a question counts as timed out, in milliseconds."""
     return None if timeout is None else at + int(timeout * 1000)
-
-

@@ -7,13 +7,16 @@ share a few. Everything else about the language stays behind this module.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from execution.models.stored import text_of
+from opl.errors import Problem
 from opl.script import machine
+from opl.script.machine.limits import Limits
 
 PROGRAMS_KEPT = 200
 
@@ -35,13 +38,40 @@ def forget_programs() -> None:
     _programs.clear()
 
 
-def initial(
-    program: Any, *, inputs: Mapping[str, Any], seed: int, limits: Mapping[str, Any], options: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The state before the first input."""
-    return machine.start(program, inputs=dict(inputs), seed=seed, limits=dict(limits))
+def initial(program: Any, *, inputs: Mapping[str, Any], seed: int, limits: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    The state before the first input.
+
+    Args:
+        limits: of the run's policy; those that the machine counts may only lower its own.
+    """
+    own = Limits()
+    lowered = {
+        field.name: min(int(limits[field.name]), getattr(own, field.name))
+        for field in dataclasses.fields(Limits)
+        if field.name in limits
+    }
+    return machine.start(program, inputs=inputs, seed=seed, limits=dataclasses.replace(own, **lowered))
 
 
 def step(program: Any, state: Any, inputs: Sequence[Any]) -> tuple[Any, list[Any]]:
     """Feed inputs, in order; the new state and what it asks of the world."""
     return machine.step(program, state, inputs)
+
+
+def variables(state: Any) -> dict[str, Any]:
+    """What the names of the script's own scope hold."""
+    return machine.variables(state)
+
+
+def warnings(state: Any) -> list[dict[str, Any]]:
+    """The warnings of the run so far: ``{code, message, line, count}``."""
+    return machine.warnings(state)
+
+
+def problems_of_inputs(program: Any, inputs: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """What is wrong with given inputs, warnings included."""
+    return machine.check_inputs(program, inputs)
+
+
+LIMIT_NAMES = frozenset(field.name for field in dataclasses.fields(Limits))

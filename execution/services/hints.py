@@ -29,11 +29,11 @@ def forget(listener: Listener) -> None:
 
 def run_ready(run_id: int) -> None:
     """Something of this run is ready for the machine."""
-    for listener in list(_listeners):
+    for listener in _listeners:
         listener("advance", run_id)
 
 
 def effects_queued(run_id: int) -> None:
     """Questions of this run may be claimed."""
-    for listener in list(_listeners):
+    for listener in _listeners:
         listener("deliver", run_id)

@@ -178,9 +178,7 @@ EFFECT_COLUMNS = (
     " tick, closed_tick, answer, error_kind, duration_seconds, tokens, cost, reserved_tokens, reserved_cost,"
     " reused_from"
 )
-INSERT_EFFECT = (
-    f"INSERT INTO execution_effect ({EFFECT_COLUMNS}) VALUES ({', '.join(['%s'] * 34)})"  # noqa: S608  our own names
-)
+INSERT_EFFECT = f"INSERT INTO execution_effect ({EFFECT_COLUMNS}) VALUES ({', '.join(['%s'] * 34)})"  # noqa: S608  our own names
 
 
 def insert_effects(cursor: Any, draft: Draft, tick: int, blobs: BlobWriter) -> None:

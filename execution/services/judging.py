@@ -1,17 +1,29 @@
 """
 Whether a run that ended was a success, and how good it was.
 
-``success_when`` and ``score`` are expressions of the language over the run's
-result and the variables of its script; a document that has neither counts
-every run that ended well as a success.
+``success_when`` and ``score`` are expressions of the language. Their names are
+``result``, the fields of a result that is an object, and the variables of the
+script. They are evaluated as a script of one statement, on the same machine
+and under the same limits as any other text of a stranger; one that breaks
+judges the run a failure, and says why.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from execution.services import engine
 from execution.services.sessions import Session
+from opl.errors import OplError
+from opl.script.compiler import compile_script
+from opl.script.values import is_number, truthy
+from registry.models import PatternVersion
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +33,48 @@ class Verdict:
     succeeded: bool
     score: float | None  # 0 to 1
     outcome: str | None  # why it failed, "" for a success; None: says nothing about the pattern
+
+
+def judge(session: Session, end: dict[str, Any]) -> Verdict:
+    """The verdict on a run that ends with ``end`` (an ``EndEffect``)."""
+    status = str(end["status"])
+    if status == "cancelled":
+        return Verdict(succeeded=False, score=None, outcome=None)
+    if status != "succeeded":
+        return Verdict(succeeded=False, score=None, outcome=str((end["error"] or {}).get("code") or status))
+    wanted = PatternVersion.objects.values_list("success_when", "score").get(pk=session.version_id)
+    success_when, score = wanted
+    if not (success_when or score):
+        return Verdict(succeeded=True, score=None, outcome="")
+    names = names_of(session.state, end["result"])
+    good = True if not success_when else truthy(evaluate(success_when, names))
+    points = evaluate(score, names) if score else None
+    number = min(max(float(points), 0.0), 1.0) if is_number(points) else None
+    return Verdict(succeeded=good, score=number, outcome="" if good else "success_when")
+
+
+def names_of(state: Any, result: Any) -> dict[str, Any]:
+    """What the expressions may speak of; the nearer name wins."""
+    fields = result if isinstance(result, Mapping) else {}
+    return {**engine.variables(state), **fields, "result": result, "output": fields.get("output", result)}
+
+
+def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
+    """The value of an expression, None where it cannot be evaluated."""
+    program = _compiled(expression)
+    if program is None:
+        return None
+    given = {name: names[name] for name in program["inputs"] if name in names}
+    try:
+        state = engine.initial(program, inputs=given, seed=0, limits={"statements": 100})
+        _, effects = engine.step(program, state, [{"kind": "start", "at": 0}])
+    except OplError as error:
+        log.info("%r cannot be judged by: %s", expression, error)
+        return None
+    last = effects[-1] if effects else {}
+    return last.get("result") if last.get("kind") == "end" and last.get("status") == "succeeded" else None
+
+
+@lru_cache(maxsize=500)
+def _compiled(expression: str) -> dict[str, Any] | None:
+    return compile_script(f"RETURN (\n{expression}\n)").program

@@ -16,7 +16,9 @@ from registry.models import PatternVersion
 from registry.models import Profile as StoredProfile
 
 
-def profile_for(version_id: int, agent_id: str, name: str, details: Mapping[str, Any], data: Mapping[str, Any]) -> Profile:
+def profile_for(
+    version_id: int, agent_id: str, name: str, details: Mapping[str, Any], data: Mapping[str, Any]
+) -> Profile:
     """
     The profile of one agent of a run.
 

@@ -39,9 +39,7 @@ def register(name: str, now: int) -> int:
 def beat(worker_id: int, now: int) -> bool:
     """Renew the lease of everything the worker has sent; False where it was fenced meanwhile."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE execution_workerlease SET beat_at = %s WHERE id = %s AND NOT gone", [now, worker_id]
-        )
+        cursor.execute("UPDATE execution_workerlease SET beat_at = %s WHERE id = %s AND NOT gone", [now, worker_id])
         return bool(cursor.rowcount)
 
 
@@ -97,7 +95,9 @@ def _doubt(cursor: Any, row: tuple[Any, ...], now: int) -> None:
     )
     _release_reservation(cursor, effect_id, run_id)
     if attempts >= int(policy.get("attempts", 4)):
-        value = asking.failure_value(agent_id, "in_doubt", f"its sender died before an answer was stored, {attempts} times")
+        value = asking.failure_value(
+            agent_id, "in_doubt", f"its sender died before an answer was stored, {attempts} times"
+        )
         cursor.execute(
             "UPDATE execution_effect SET status = 'failed', epoch = epoch + 1, worker_id = NULL, answer = %s,"
             " error_kind = 'in_doubt', answered_at = %s, unread = %s, expires_at = NULL WHERE id = %s AND epoch = %s",
@@ -119,9 +119,7 @@ def _release_reservation(cursor: Any, effect_id: int, run_id: int) -> None:
     cursor.execute("SELECT reserved_tokens, reserved_cost FROM execution_effect WHERE id = %s", [effect_id])
     tokens, cost = cursor.fetchone()
     if tokens or cost:
-        cursor.execute(
-            "UPDATE execution_effect SET reserved_tokens = 0, reserved_cost = 0 WHERE id = %s", [effect_id]
-        )
+        cursor.execute("UPDATE execution_effect SET reserved_tokens = 0, reserved_cost = 0 WHERE id = %s", [effect_id])
         for table, row_id in list(budgeting.levels(cursor, run_id)):
             budgeting.add(cursor, table, row_id, reserved_tokens=-tokens, reserved_cost=-cost)
         cursor.execute("UPDATE execution_run SET revision = revision + 1 WHERE id = %s", [run_id])
@@ -162,14 +160,16 @@ def end_overdue(now: int) -> None:
         )
         rows = cursor.fetchall()
     for run_id, policy_text in rows:
-            limits = (json.loads(policy_text) if policy_text else {}).get("limits", {})
+        limits = (json.loads(policy_text) if policy_text else {}).get("limits", {})
         controlling.end_for_limit(run_id=run_id, limit="seconds", allowed=float(limits.get("seconds", 0)), now=now)
 
 
 def forget_workers(now: int) -> None:
     """Rows of workers that went long ago."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM execution_workerlease WHERE gone AND beat_at < %s LIMIT 1", [now - FORGET_WORKER_MS])
+        cursor.execute(
+            "SELECT 1 FROM execution_workerlease WHERE gone AND beat_at < %s LIMIT 1", [now - FORGET_WORKER_MS]
+        )
         if cursor.fetchone() is not None:
             cursor.execute(
                 "DELETE FROM execution_workerlease WHERE gone AND beat_at < %s AND NOT EXISTS"

@@ -247,5 +247,4 @@ def fresh_state(session: Session) -> Any:
         inputs=load(row) or {},
         seed=session.seed,
         limits=session.policy.get("limits", {}),
-        options=session.policy,
     )

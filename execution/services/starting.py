@@ -16,13 +16,11 @@ from typing import Any
 from django.db import connection, transaction
 
 from execution.agents import roster
-from execution.errors import InputsRefused, NotExecutable, RunRefused
+from execution.errors import NotExecutable
 from execution.models import OwnerBudget, Run
-from execution.models.fields import dumps
 from execution.models.stored import BlobWriter
 from execution.services import checking, hints
 from execution.services.clock import to_ms
-from opl.errors import Problem
 from registry.models import Membership, Owner, PatternVersion
 
 DEFAULT_LIMITS: dict[str, int | float] = {
@@ -30,8 +28,6 @@ DEFAULT_LIMITS: dict[str, int | float] = {
     "cost_usd": 20.0,
     "seconds": 86_400,
 }
-POLICY_NAMES = frozenset({"limits", "attempts", "in_doubt", "agents", "context"})
-SEED_BITS = 53
 
 
 def start(
@@ -71,7 +67,7 @@ def start(
     if version.program is None:
         raise NotExecutable(str(version))
     given = checking.checked_inputs(version, inputs or {})
-    chosen = checked_policy(policy or {})
+    chosen = checking.checked_policy(policy or {})
     alias = backend or roster.default_backend()
     made_backend = roster.backend(alias, {"agents": chosen["agents"]} if "agents" in chosen else {})
     owner = owner or own_owner(user)
@@ -89,7 +85,7 @@ def start(
         is_public=is_public,
         backend=alias,
         simulated=made_backend.capabilities.simulated or (parent is not None and parent.simulated),
-        seed=secrets.randbits(SEED_BITS) if seed is None else checked_seed(seed),
+        seed=secrets.randbits(checking.SEED_BITS) if seed is None else checking.checked_seed(seed),
         inputs=blobs.put(given),
         policy=chosen,
         tokens_limit=_whole(limits.get("tokens")),
@@ -123,58 +119,10 @@ def own_owner(user: Any) -> Owner | None:
     """The owner of the person's own name, None for nobody."""
     if user is None or not user.is_authenticated:
         return None
-    return Owner.objects.filter(kind=Owner.Kind.USER, memberships__user=user, memberships__role=Membership.Role.ADMIN).first()
-
-
-def checked_seed(seed: Any) -> int:
-    """A seed that every database and JSON reader can hold."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**SEED_BITS:
-        raise InputsRefused([_wrong("seed", "the seed is a whole number from 0 to 2^53 - 1")])
-    return seed
-
-
-def checked_policy(policy: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    The policy with everything in it understood.
-
-    Raises:
-        InputsRefused: lists what is not.
-    """
-    problems = [_wrong(name, f"the policy has no {name!r}") for name in policy if name not in POLICY_NAMES]
-    limits = policy.get("limits", {})
-    if not isinstance(limits, Mapping):
-        problems.append(_wrong("limits", "limits is an object of names and numbers"))
-        limits = {}
-    for name, value in limits.items():
-        known = name in checking.LIMIT_NAMES
-        if not known:
-            problems.append(_wrong(f"limits/{name}", f"there is no limit {name!r}"))
-        elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 2**53:
-            problems.append(_wrong(f"limits/{name}", f"the limit {name} is a number from 0 on"))
-    attempts = policy.get("attempts", 4)
-    if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= 20:
-        problems.append(_wrong("attempts", "attempts is a whole number from 1 to 20"))
-    if policy.get("in_doubt", "retry") not in ("retry", "ask"):
-        problems.append(_wrong("in_doubt", "in_doubt is retry or ask"))
-    if not _is_script(policy.get("agents", {})):
-        problems.append(_wrong("agents", "agents is an object of agent names and lists of replies"))
-    if problems:
-        raise InputsRefused(problems)
-    return {name: value for name, value in policy.items() if value is not None}
-
-
-def _is_script(agents: Any) -> bool:
-    return isinstance(agents, Mapping) and all(
-        isinstance(entries, list) and all(isinstance(entry, Mapping) for entry in entries) for entries in agents.values()
-    )
-
-
-def _wrong(pointer: str, message: str) -> Problem:
-    return Problem(code="execution.policy", message=message, pointer=f"/policy/{pointer}")
+    return Owner.objects.filter(
+        kind=Owner.Kind.USER, memberships__user=user, memberships__role=Membership.Role.ADMIN
+    ).first()
 
 
 def _whole(value: Any, factor: int = 1) -> int | None:
     return None if value is None else int(value * factor)
-
-
-__all__ = ["RunRefused", "start"]

@@ -18,7 +18,7 @@ from django.db.models import Q
 
 from execution.models import Effect, Event, Run
 from execution.models.stored import load_many
-from execution.services import sessions
+from execution.services import engine, sessions
 from execution.states import RUN_ENDED
 
 BATCH = 500  # events of one page
@@ -138,3 +138,29 @@ def effects_json(rows: list[Effect]) -> list[dict[str, Any]]:
         }
         for place, row in enumerate(rows)
     ]
+
+
+def state_json(run: Run) -> dict[str, Any]:
+    """What the run holds now: ``{variables, agents, entities, tracked, decisions}``."""
+    entities = list(run.entities.all())
+    return {
+        "variables": variables_of(run),
+        "agents": [
+            {"agent_id": row.agent_id, "profile": row.profile, "active": row.active, "spawned_at": row.spawned_at}
+            for row in run.agents.all()
+        ],
+        "entities": [
+            {"type": row.type or None, "id": row.entity_id, "properties": value}
+            for row, value in zip(entities, load_many(row.properties for row in entities), strict=True)
+        ],
+        "tracked": tracked(run.pk),
+        "decisions": decisions(run.pk),
+    }
+
+
+def variables_of(run: Run) -> dict[str, Any]:
+    """The variables of the script's outermost scope, after the run's last tick."""
+    session = sessions.load_session(run.pk)
+    if session is None or session.state is None:
+        return run.input_values()
+    return engine.variables(session.state)

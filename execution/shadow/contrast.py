@@ -94,9 +94,7 @@ def guard_contrast(contrast: float, tolerance: float) -> float:
     return (control - candidate) / (control + candidate)
 
 
-def contrasts_of(
-    control: Observation, candidate: Observation, *, preference: int | None = None
-) -> dict[str, float]:
+def contrasts_of(control: Observation, candidate: Observation, *, preference: int | None = None) -> dict[str, float]:
     """
     Every contrast of one pair by metric name, ready for the evidence and the report.
 

@@ -48,9 +48,7 @@ class HarmDetector:
             bound=self.bound,
             tolerance=self.tolerance,
             alarm_at=self.alarm_at,
-            log_sums=tuple(
-                _log_plus_one(have) + factor for have, factor in zip(self.log_sums, factors, strict=True)
-            ),
+            log_sums=tuple(_log_plus_one(have) + factor for have, factor in zip(self.log_sums, factors, strict=True)),
             pairs=self.pairs + 1,
         )
 

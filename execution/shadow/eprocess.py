@@ -133,9 +133,7 @@ class Wealth:
     @property
     def log_e(self) -> float:
         """ln E_n(m0); 0 before the first pair."""
-        return log_sum_exp(
-            [prior + units / UNITS_PER_NAT for prior, units in zip(LOG_PRIOR, self.units, strict=True)]
-        )
+        return log_sum_exp([prior + units / UNITS_PER_NAT for prior, units in zip(LOG_PRIOR, self.units, strict=True)])
 
     @property
     def e_value(self) -> float:
@@ -167,9 +165,7 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally:
         """Counts over disjoint inputs add."""
-        return Tally(
-            wins=self.wins + other.wins, losses=self.losses + other.losses, ties=self.ties + other.ties
-        )
+        return Tally(wins=self.wins + other.wins, losses=self.losses + other.losses, ties=self.ties + other.ties)
 
     def counts(self) -> dict[float, int]:
         """The same as contrasts and how often each occurred."""

@@ -18,9 +18,7 @@ from execution.shadow.evidence import Evidence
 from execution.shadow.plan import Test, TrialPlan
 
 
-def pairs_to_prove(
-    distribution: Mapping[float, float], *, bound: float, null: float, level: float
-) -> int | None:
+def pairs_to_prove(distribution: Mapping[float, float], *, bound: float, null: float, level: float) -> int | None:
     """
     Expected pairs until E ≥ 1/level when contrasts have this distribution.
 
@@ -42,9 +40,7 @@ def pairs_to_prove(
     return None if math.isinf(best) else math.ceil(best)
 
 
-def expected_pairs(
-    plan: TrialPlan, *, control_rate: float = 0.6, effect: float = 0.2, agreement: float = 0.5
-) -> int:
+def expected_pairs(plan: TrialPlan, *, control_rate: float = 0.6, effect: float = 0.2, agreement: float = 0.5) -> int:
     """
     What the start page shows: pairs to promotion for a candidate better by ``effect`` on success.
 
@@ -82,13 +78,10 @@ def pairs_still_needed(plan: TrialPlan, evidence: Evidence) -> int | None:
     None says that no number would do: what has been seen speaks against it.
     """
     better = [
-        _remaining(evidence.wealth(metric, Test.SUPERIORITY), plan.alpha / len(plan.primary))
-        for metric in plan.primary
+        _remaining(evidence.wealth(metric, Test.SUPERIORITY), plan.alpha / len(plan.primary)) for metric in plan.primary
     ]
     needed = [_remaining(evidence.wealth(Metric.SUCCESS, Test.NONINFERIOR), plan.alpha)]
-    needed += [
-        _remaining(evidence.wealth(rail.metric, Test.NONINFERIOR), plan.alpha) for rail in plan.hard_rails
-    ]
+    needed += [_remaining(evidence.wealth(rail.metric, Test.NONINFERIOR), plan.alpha) for rail in plan.hard_rails]
     needed.append(min((pairs for pairs in better if pairs is not None), default=None))
     known = [pairs for pairs in needed if pairs is not None]
     return max(known) if len(known) == len(needed) else None

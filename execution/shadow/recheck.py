@@ -57,9 +57,7 @@ class RecheckResult:
     unchecked: tuple[str, ...]  # key ids whose signatures nobody checked
 
 
-def recheck(
-    report: bytes | str | Mapping[str, Any], check_signature: SignatureCheck | None = None
-) -> RecheckResult:
+def recheck(report: bytes | str | Mapping[str, Any], check_signature: SignatureCheck | None = None) -> RecheckResult:
     """
     Recompute the verdict of a report.
 
@@ -149,9 +147,7 @@ def _recomputed(
     )
 
 
-def _signatures(
-    parsed: Mapping[str, Any], check: SignatureCheck | None
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _signatures(parsed: Mapping[str, Any], check: SignatureCheck | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Key ids confirmed and key ids unchecked; one bad signature refuses the report."""
     rows = Reader(parsed, "").objects("signatures")
     confirmed: list[str] = []

@@ -152,9 +152,7 @@ def plan_to_json(plan: TrialPlan) -> dict[str, JSON]:
         "looks": list(plan.looks),
         "metrics": [metric.value for metric in plan.metrics],
         "primary": [metric.value for metric in plan.primary],
-        "guardrails": [
-            {"metric": rail.metric.value, "margin": rail.margin, "hard": rail.hard} for rail in plan.rails
-        ],
+        "guardrails": [{"metric": rail.metric.value, "margin": rail.margin, "hard": rail.hard} for rail in plan.rails],
         "effects": dict(plan.effects),
         "strata": list(plan.strata),
         "most_missing": plan.most_missing,

@@ -84,9 +84,7 @@ def _edge(grid: Sequence[tuple[float, float]], step: float, allowed: float) -> f
     return high
 
 
-def _advance(
-    grid: Sequence[tuple[float, float]], step: float, edge: float, share: float
-) -> list[tuple[float, float]]:
+def _advance(grid: Sequence[tuple[float, float]], step: float, edge: float, share: float) -> list[tuple[float, float]]:
     """The distribution of uncrossed paths after the next look, as cells of exact probability."""
     lowest = _LOWEST * math.sqrt(share)
     width = (edge - lowest) / _CELLS

@@ -42,9 +42,7 @@ class Check:
         """The check in a line."""
         wanted = f"{'at least' if self.at_least else 'at most'} {self.bound:.0%}"
         kept = "as promised" if self.good else "NOT as promised"
-        return (
-            f"{self.name}: promoted {self.promoted:.2%} ({wanted}), {self.pairs:.0f} pairs on average; {kept}"
-        )
+        return f"{self.name}: promoted {self.promoted:.2%} ({wanted}), {self.pairs:.0f} pairs on average; {kept}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +84,7 @@ def self_check(
     margin = plan.margin
     checks = (
         _check("equal to the control (A/A)", judge.usual, 0.0, 0.02, trials, rng, plan.n_max),
-        _check(
-            "worse by the margin, but cheaper", judge.cheaper, -margin, plan.alpha, trials, rng, plan.n_max
-        ),
+        _check("worse by the margin, but cheaper", judge.cheaper, -margin, plan.alpha, trials, rng, plan.n_max),
         _check("better by 20 points", judge.usual, 0.2, 0.99, trials, rng, plan.n_max, at_least=True),
     )
     return SelfCheck(
@@ -191,6 +187,5 @@ class _Memo:
     def _equals(self, pairs: int) -> dict[str, Wealth]:
         """The wealths of everything that does not differ between the arms."""
         return {
-            test.name: wealth_of({test.value_of(0.0): pairs}, bound=test.bound, null=test.null)
-            for test in self._equal
+            test.name: wealth_of({test.value_of(0.0): pairs}, bound=test.bound, null=test.null) for test in self._equal
         }

@@ -41,10 +41,7 @@ def sentence_of(
     seen = f"after {pairs} pair{'' if pairs == 1 else 's'}"
     found = f"{_finding(means)}; the difference in success lies between {_points(success)}"
     if outcome is Outcome.INCONCLUSIVE and claims.same_version and not claims.exhausted:
-        return (
-            f"Nothing to adopt: {seen} the rule fired on two equal versions;"
-            f" this is your noise floor ({found})."
-        )
+        return f"Nothing to adopt: {seen} the rule fired on two equal versions; this is your noise floor ({found})."
     words = {
         Outcome.INVALID: f"No verdict: {claims.invalid}.",
         Outcome.REJECT_HARM: f"Keep the control: {seen} the candidate is proven worse on success ({found}).",

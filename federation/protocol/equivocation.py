@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from federation.protocol import envelope, statement
+from federation.protocol.envelope import Envelope
 from federation.protocol.kinds import Subject
 from federation.protocol.problems import Refused
 from federation.protocol.root import PublishKeys
@@ -38,6 +39,11 @@ def predicate(node: str, one: Statement, other: Statement) -> tuple[dict[str, An
     return body, Subject(str(first.predicate["name"]), first.id)
 
 
+def opened(proof: Statement) -> list[Envelope]:
+    """The two envelopes inside a proof, not yet believed."""
+    return [envelope.opened(value) for value in proof.predicate["envelopes"]]
+
+
 def judge(proof: Statement, keys_of: Mapping[str, PublishKeys]) -> tuple[Statement, Statement]:
     """
     The two releases of a proof, both verified and truly contradicting.
@@ -49,7 +55,7 @@ def judge(proof: Statement, keys_of: Mapping[str, PublishKeys]) -> tuple[Stateme
         Refused: ``unknown-key`` (author not known here yet), ``bad-signature``,
             or ``schema-invalid`` where nothing is contradicted.
     """
-    one, other = (statement.read(envelope.opened(value), kind="release") for value in proof.predicate["envelopes"])
+    one, other = (statement.read(each, kind="release") for each in opened(proof))
     if not contradicts(one, other):
         raise Refused("schema-invalid", "the two envelopes do not contradict each other")
     trusted = keys_of.get(one.signer)

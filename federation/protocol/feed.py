@@ -234,16 +234,24 @@ def may_send(*, allowed_hops: int, via: Sequence[str], to: str) -> bool:
     return len(via) <= allowed_hops and to not in via
 
 
-def judge_via(via: Sequence[str], *, sender: str, own: str) -> None:
+def onward(via: Sequence[str], own: str) -> tuple[str, ...]:
+    """The way of a received line once this node passes it on; one that led through here before is cut back to here."""
+    return (*via[: via.index(own)], own) if own in via else (*via, own)
+
+
+def judge_via(via: Sequence[str], *, sender: str, own: str | None) -> None:
     """
     That a received line came the way it says.
+
+    Args:
+        own: the id of this node; None where the line was asked for by id.
 
     Raises:
         Refused: ``schema-invalid``.
     """
     if via[-1] != sender:
         strictjson.refuse("the sender must be the last in via")
-    if own in via:
+    if own is not None and own in via:
         strictjson.refuse("this statement has been here before: the id of this node is in via")
 
 

@@ -6,7 +6,9 @@ Source: OPL-Fed/1, "Feed rules", "Requests and answers".
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
 from urllib.parse import urlencode
 
 from federation.protocol import feed, limits, reconcile, strictjson
@@ -14,6 +16,7 @@ from federation.protocol.exchange import (
     Answer,
     Ask,
     PeerMisbehaved,
+    PeerRefused,
     Session,
     Step,
     Summary,
@@ -63,6 +66,26 @@ def pull(
     return Summary(lines=taken, bad=bad, pages=pages, cursor=cursor)
 
 
+def sync(
+    since: Cursor | None, *, held: Callable[[], Iterable[bytes]], sender: str, own: str, **reading: Any
+) -> Session:
+    """
+    ``pull``, and where the peer has reset its feed, ``recover`` and pull on from there.
+
+    Args:
+        held: answers the raw ids that ``recover`` compares; asked only then.
+        reading: further arguments of ``pull``.
+    """
+    try:
+        return (yield from pull(since, sender=sender, own=own, **reading))
+    except PeerRefused as refused:
+        if refused.problem != "cursor-reset":
+            raise
+    found = yield from recover(held(), sender=sender, own=own)
+    pulled = yield from pull(found.cursor, sender=sender, own=own, **reading)
+    return replace(pulled, lines=found.lines + pulled.lines, have=found.have)
+
+
 def recover(ids: Iterable[bytes], *, sender: str, own: str, most_trips: int = 1_000) -> Session:
     """
     Find a footing after ``cursor-reset``: reconcile the sets, fetch what is missing, then keep the new cursor.
@@ -87,7 +110,7 @@ def recover(ids: Iterable[bytes], *, sender: str, own: str, most_trips: int = 1_
         frame = judged(client.next, answer.body)
     else:
         raise PeerMisbehaved("reconciliation does not come to an end")
-    taken = yield from _fetch_ids(sorted(each.hex() for each in client.need), sender=sender, own=own)
+    taken = yield from _fetch_ids(sorted(each.hex() for each in client.need), sender=sender)
     yield Take(lines=(), cursor=cursor)
     return Summary(lines=taken, cursor=cursor, have=frozenset(each.hex() for each in client.have))
 
@@ -133,7 +156,7 @@ def _judge_numbers(lines: Iterable[Line | BadLine], start: int, end: int) -> Non
         last = line.seq
 
 
-def _placed(line: Line | BadLine, *, sender: str, own: str) -> Line | BadLine:
+def _placed(line: Line | BadLine, *, sender: str, own: str | None) -> Line | BadLine:
     """A line whose way here is impossible becomes a bad line."""
     if isinstance(line, BadLine):
         return line
@@ -155,7 +178,7 @@ def _more(answer: Answer) -> bool:
     return value == "?1"
 
 
-def _fetch_ids(ids: Sequence[str], *, sender: str, own: str) -> Generator[Step, Answer | None, int]:
+def _fetch_ids(ids: Sequence[str], *, sender: str) -> Generator[Step, Answer | None, int]:
     """Take statements by id, until none is left or the peer gives no more of them."""
     taken, wanted = 0, list(ids)
     while wanted:
@@ -163,11 +186,12 @@ def _fetch_ids(ids: Sequence[str], *, sender: str, own: str) -> Generator[Step, 
         asked = Ask(method="POST", path="/fed/v1/statements", body=strictjson.dumps({"ids": batch}))
         answer = fetched((yield asked))
         lines = tuple(_read(answer.body, most=limits.FETCH_IDS))
+        # Asked for on purpose: what a restored node lost of its own comes back with its own id in via.
         given = {line.envelope.id for line in lines if isinstance(line, Line)}
         if not given <= set(batch):
             raise PeerMisbehaved("it sent statements that were not asked for")
-        yield Take(lines=tuple(_placed(line, sender=sender, own=own) for line in lines), cursor=None)
+        yield Take(lines=tuple(_placed(line, sender=sender, own=None) for line in lines), cursor=None)
         taken += len(lines)
-        more = answer.headers.get("opl-more") == "?1" and bool(given)
-        wanted = [each for each in batch if each not in given and more] + wanted[len(batch) :]
+        # A page is bounded in bytes too: what is left over is asked for again, unless nothing came at all.
+        wanted = [each for each in batch if given and each not in given] + wanted[len(batch) :]
     return taken

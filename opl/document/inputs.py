@@ -60,7 +60,7 @@ def schema_of(inputs: tuple[Input, ...]) -> Mapping[str, Any] | None:
         described = dict(item.schema)
         if item.description:
             described.setdefault("description", item.description)
-        if not item.required:
+        if not item.required and item.default is not None:
             described.setdefault("default", item.default)
         properties[item.name] = described
     required = [item.name for item in inputs if item.required]
@@ -83,7 +83,7 @@ def _declared(schema: Mapping[str, Any], path: tuple[str, ...]) -> list[Input]:
 def _from_schema(name: str, schema: Mapping[str, Any], pointer: str, required: bool) -> Input:
     return Input(
         name=name,
-        required=required or "default" not in schema,
+        required=(required or schema.get("required") is True) and "default" not in schema,
         default=schema.get("default"),
         description=reading.string(schema, "description"),
         schema=schema,

@@ -87,13 +87,13 @@ def _next_change(days: Sequence[Counts], start: int) -> int | None:
     seen, since_bet = Counts(), DAYS_PER_BET
     for index in range(start, len(days)):
         if seen.runs >= BASELINE_RUNS and since_bet >= DAYS_PER_BET:
-            bets.append(_Bet(index, seen))
+            bets.append(_Bet(seen))
             since_bet = 0
         for bet in bets:
             bet.observe(days[index])
         if bets and log_sum_exp([bet.log_wealth for bet in bets]) >= math.log(ALARM):
             strongest = max(bets, key=lambda bet: bet.log_wealth)
-            return _begin(days, strongest, index)
+            return _begin(days, strongest, first=start + 1, last=index)
         seen = seen + days[index]
         since_bet += 1
     return None
@@ -102,8 +102,7 @@ def _next_change(days: Sequence[Counts], start: int) -> int | None:
 class _Bet:
     """One unit staked, from one day on, on "the rate left what the days before make possible"."""
 
-    def __init__(self, day: int, before: Counts) -> None:
-        self.day = day
+    def __init__(self, before: Counts) -> None:
         self.low, self.high = robbins_interval(round(before.successes), round(before.runs), alpha=0.01)
         self._log_shares = [0.0] * (2 * len(_STAKES))
 
@@ -132,11 +131,11 @@ def _gains(day: Counts, low: float, high: float) -> list[float]:
     return fell + rose
 
 
-def _begin(days: Sequence[Counts], bet: _Bet, last: int) -> int:
+def _begin(days: Sequence[Counts], bet: _Bet, *, first: int, last: int) -> int:
     """The day from which the evidence is strongest: the change most likely began then."""
     best, begin = -math.inf, last
     sums = [0.0] * (2 * len(_STAKES))
-    for index in range(last, bet.day - 1, -1):
+    for index in range(last, first - 1, -1):
         gains = _gains(days[index], bet.low, bet.high)
         sums = [have + gain for have, gain in zip(sums, gains, strict=True)]
         if max(sums) > best:

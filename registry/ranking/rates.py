@@ -155,7 +155,8 @@ def claim_is_possible(rate: float, runs: int, decimals: int | None = None) -> bo
     written = Decimal(repr(rate))
     if decimals is None:
         exponent = written.as_tuple().exponent
-        decimals = max(-exponent, 0) if isinstance(exponent, int) else 0
+        # A quotient written out in full is off in its last digits; nobody measures that finely.
+        decimals = min(max(-exponent, 0), 12) if isinstance(exponent, int) else 0
     half_step = Fraction(1, 2 * 10**decimals)
     claimed = Fraction(round(written, decimals))
     nearest = math.floor(claimed * runs)

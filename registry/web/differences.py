@@ -1,19 +1,28 @@
 """
-Two texts side by side as lines of a page: what went, what came, what stayed.
+The difference between two versions as lines of a page: first by meaning, then as text.
 
-Only the neighbourhood of a change is shown; what lies between is one ``gap``.
+The text part takes a unified diff (RFC-less but everywhere the same: ``@@ -a,b
++c,d @@``, then lines that begin with a blank, ``-`` or ``+``) and gives every
+line its number on both sides; where a block of lines became as many others,
+the part of each line that differs is marked.
 """
 
 from __future__ import annotations
 
-import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-CONTEXT = 3
+from opl.document.changes import Change
+from registry.web.facts import as_text, shorten
+
+HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,33 +35,41 @@ class Line:
     new: int | None = None
 
 
-def text_difference(old: str, new: str) -> list[Line]:
-    """The lines around every change; empty for equal texts."""
-    before, after = old.splitlines(), new.splitlines()
-    matcher = difflib.SequenceMatcher(a=before, b=after, autojunk=False)
+def text_difference(unified: Iterable[str]) -> list[Line]:
+    """The lines of a unified diff, numbered, with what lies between the hunks as one gap each."""
     lines: list[Line] = []
-    seen = 0
-    for group in matcher.get_grouped_opcodes(CONTEXT):
-        start = group[0][1]
-        if start > seen:
-            lines.append(Line(sign="gap", text=_unchanged(start - seen)))
-        for kind, a1, a2, b1, b2 in group:
-            lines.extend(_lines(kind, before, after, a1, a2, b1, b2))
-        seen = group[-1][2]
-    if lines and seen < len(before):
-        lines.append(Line(sign="gap", text=_unchanged(len(before) - seen)))
+    old = new = seen = 1
+    removed: list[str] = []
+    added: list[str] = []
+    for text in [*unified, "@@ end"]:
+        if text[:1] not in "+-" or text.startswith("@@"):
+            lines.extend(_block(removed, added, old, new))
+            old, new = old + len(removed), new + len(added)
+            removed, added = [], []
+        hunk = HUNK.match(text)
+        if hunk:
+            old, new = max(1, int(hunk[1])), max(1, int(hunk[2]))
+            if old > seen:
+                lines.append(Line(sign="gap", text=_unchanged(old - seen)))
+        elif text.startswith("-"):
+            removed.append(text[1:])
+        elif text.startswith("+"):
+            added.append(text[1:])
+        elif not text.startswith("@@"):
+            lines.append(Line(sign=" ", text=text[1:], old=old, new=new))
+            old, new = old + 1, new + 1
+        seen = old
     return lines
 
 
-def _lines(kind: str, before: list[str], after: list[str], a1: int, a2: int, b1: int, b2: int) -> list[Line]:
-    if kind == "equal":
-        return [Line(sign=" ", text=text, old=a1 + n + 1, new=b1 + n + 1) for n, text in enumerate(before[a1:a2])]
-    removed, added = before[a1:a2], after[b1:b2]
-    pairs = zip(removed, added, strict=False) if len(removed) == len(added) else ()
+def _block(removed: Sequence[str], added: Sequence[str], old: int, new: int) -> Iterator[Line]:
+    """What went and what came at one place."""
+    pairs = zip(removed, added, strict=True) if len(removed) == len(added) else ()
     marked = [_marked(one, other) for one, other in pairs]
-    lines = [Line(sign="-", text=marked[n][0] if marked else text, old=a1 + n + 1) for n, text in enumerate(removed)]
-    lines += [Line(sign="+", text=marked[n][1] if marked else text, new=b1 + n + 1) for n, text in enumerate(added)]
-    return lines
+    for number, text in enumerate(removed):
+        yield Line(sign="-", text=marked[number][0] if marked else text, old=old + number)
+    for number, text in enumerate(added):
+        yield Line(sign="+", text=marked[number][1] if marked else text, new=new + number)
 
 
 def _marked(old: str, new: str) -> tuple[SafeString, SafeString]:
@@ -73,5 +90,44 @@ def _unchanged(count: int) -> str:
     return ngettext("%(count)d line unchanged", "%(count)d lines unchanged", count) % {"count": count}
 
 
-def meaning(old: PatternVersion, new: PatternVersion) -> list[Change]:
-    return []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownChange:
+    """One difference of meaning in words."""
+
+    kind: str  # added, removed, changed or moved
+    word: str
+    words: str
+    before: str
+    after: str
+
+
+def meaning(changes: Iterable[Change]) -> list[ShownChange]:
+    """The differences of meaning for people; long values are cut."""
+    return [_shown(change) for change in changes]
+
+
+def _shown(change: Change) -> ShownChange:
+    sections = {
+        "inputs": _("input"),
+        "rules": _("rule"),
+        "agents": _("agent"),
+        "events": _("event"),
+        "scripts": _("script"),
+        "flow": _("stage of the flow"),
+    }
+    ways = {"added": _("added"), "removed": _("removed"), "changed": _("changed"), "moved": _("moved")}
+    kind = str(change.way)
+    place = _("line %(line)d") % {"line": change.new_line or change.old_line}
+    section = sections.get(change.section, change.section)
+    where = f" ({place})" if change.new_line or change.old_line else ""
+    return ShownChange(
+        kind=kind,
+        word=ways.get(kind, kind),
+        words=f"{section} {change.name}{where}",
+        before=_value(change.old) if kind != "moved" else "",
+        after=_value(change.new) if kind != "moved" else "",
+    )
+
+
+def _value(value: Any) -> str:
+    return shorten(as_text(value), 400)

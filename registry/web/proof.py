@@ -42,7 +42,11 @@ def _summed(kind: str, runs: int, successes: int) -> Evidence:
 
 def evidence_of(subject: Pattern | PatternVersion) -> list[Evidence]:
     """For a pattern's or a version's page: measured always, the others where there is something."""
-    found = analytics.evidence_of(subject)
+    return lines_of(analytics.evidence_of(subject))
+
+
+def lines_of(found: analytics.Evidence) -> list[Evidence]:
+    """The lines of what is known."""
     lines = [line("measured", found.measured)]
     if found.attested.runs:
         lines.append(line("attested", found.attested))

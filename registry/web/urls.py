@@ -15,7 +15,7 @@ from registry.web.views import (
     compare,
     design,
     feedback,
-    help,
+    guides,
     pattern,
     publishing,
 )
@@ -37,6 +37,7 @@ of_pattern = [
     path("compare/", page(compare.compare), name="compare"),
     path("edit/", page(changes.edit), name="edit"),
     path("fork/", page(publishing.fork), name="fork"),
+    path("merge/", page(publishing.merge), name="merge"),
     path("rate/", page(feedback.rate), name="rate"),
     path("comment/", page(feedback.comment), name="comment"),
     path("report/", page(feedback.report), name="report"),
@@ -61,8 +62,8 @@ pages = [
     path("moderation/", page(administration.moderation), name="moderation"),
     path("moderation/<int:report_id>/", page(administration.resolve_report), name="resolve-report"),
     path("health/", page(administration.health), name="health"),
-    path("help/language/", page(help.language), name="language"),
-    path("help/counting/", page(help.counting), name="counting"),
+    path("help/language/", page(guides.language), name="language"),
+    path("help/counting/", page(guides.counting), name="counting"),
     path("theme/", account.theme, name="theme"),
     path("design/", design.gallery, name="design"),
 ]

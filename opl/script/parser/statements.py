@@ -236,14 +236,15 @@ class Statements:
         at = At(name.line, name.column)
         found: Expr = Name(at=at, name=name.text)
         reader = Expressions(cursor)
-        while True:
+        for _ in range(MAX_NESTING):
             token = cursor.token
             if token.is_op("[") and not token.spaced:
                 found = reader._step(found, reader._index())
             elif token.is_op(".") and cursor.peek().kind is Kind.NAME:
                 found = reader._member(found)
             else:
-                return found
+                break
+        return found
 
     def body(self, cursor: Cursor, line: Line, what: str) -> Block:
         """What follows the colon: a statement on the same line, or the deeper lines below."""
@@ -480,7 +481,7 @@ class Statements:
     def _persist(self, cursor: Cursor, line: Line, at: At) -> Stmt | None:
         kind = cursor.expect_name("the name of an entity type", "write PERSIST type {key: …, data: …}").text
         value = self.expression(cursor)
-        entries = dict((k, v) for k, v in value.entries if isinstance(k, str)) if isinstance(value, ObjectOf) else {}
+        entries = {k: v for k, v in value.entries if isinstance(k, str)} if isinstance(value, ObjectOf) else {}
         if set(entries) - {"key", "data"} or "key" not in entries:
             raise Unreadable(
                 problem_at(at, "opl.syntax.persist", "PERSIST needs a key", "write PERSIST type {key: …, data: …}")

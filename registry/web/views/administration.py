@@ -20,7 +20,8 @@ from django.views.decorators.http import require_POST
 from registry.errors import InvalidRequest
 from registry.models import Membership, Owner, Pattern, PatternVersion, Report, Webhook, WebhookDelivery
 from registry.services import audit as audit_service
-from registry.services import feedback, webhooks as webhook_service
+from registry.services import feedback
+from registry.services import webhooks as webhook_service
 from registry.web.forms.account import WebhookForm
 from registry.web.pages import blame, cursor_page
 
@@ -89,7 +90,7 @@ def audit(request: HttpRequest) -> HttpResponse:
     if before.isdecimal() and len(before) < 16:
         entries = entries.filter(sequence__lt=int(before))
     rows, more = cursor_page(entries.order_by("-sequence")[: PAGE_SIZE + 1], PAGE_SIZE)
-    broken: int | None | bool = False
+    broken: int | bool | None = False
     if request.user.is_staff and "verify" in request.GET:
         broken = audit_service.verify_chain()
     context = {

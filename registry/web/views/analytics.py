@@ -46,8 +46,7 @@ def analytics(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         "courses": _courses(series),
         "failures": analytics_service.failures_of(subject, source=source)[:20],
         "contexts": [
-            (cell, line(source, rate))
-            for cell, rate in analytics_service.rates_by_context(pattern, source=source)[:20]
+            (cell, line(source, rate)) for cell, rate in analytics_service.rates_by_context(pattern, source=source)[:20]
         ],
         "by_version": _by_version(pattern, source),
     }

@@ -121,7 +121,9 @@ def yank(request: HttpRequest, owner: str, name: str, version: str) -> HttpRespo
         except RegistryError as error:
             blame(form, error)
         else:
-            messages.success(request, _("%(version)s is yanked; it can still be fetched by its number.") % {"version": row})
+            messages.success(
+                request, _("%(version)s is yanked; it can still be fetched by its number.") % {"version": row}
+            )
             return _to_versions(pattern)
     context = {
         "title": _("Yank %(version)s") % {"version": row.version},

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from opl.document.diff import unified
 from opl.errors import Problem, Severity
 from registry.web.charts.curves import Point, Threshold, curve
 from registry.web.charts.flow import Lane, Step, flow_diagram
@@ -84,7 +85,9 @@ def samples() -> dict[str, Any]:
         ],
         "script": SCRIPT,
         "problems": shown(_problems(), SCRIPT),
-        "difference": text_difference(SCRIPT, SCRIPT.replace("0.1", "0.05").replace("timeout: 60", "timeout: 90")),
+        "difference": text_difference(
+            unified(SCRIPT, SCRIPT.replace("0.1", "0.05").replace("timeout: 60", "timeout: 90"))
+        ),
         "flow": flow_diagram(_steps(), title="Flow of tournament_v2"),
         "lineage": _lineage(),
         "history": _history(),

@@ -37,7 +37,12 @@ def rate(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         else:
             messages.success(request, _("Your rating counts from now on."))
             return _discussion(pattern, "#ratings")
-    context = {"form": form, "pattern": pattern, "version": version, "title": _("Rate %(pattern)s") % {"pattern": pattern}}
+    context = {
+        "form": form,
+        "pattern": pattern,
+        "version": version,
+        "title": _("Rate %(pattern)s") % {"pattern": pattern},
+    }
     return render(request, "registry/feedback_form.html", context, status=422)
 
 
@@ -65,7 +70,12 @@ def comment(request: HttpRequest, owner: str, name: str) -> HttpResponse:
             blame(form, error)
         else:
             return _discussion(pattern, f"#comment-{made.pk}")
-    context = {"form": form, "pattern": pattern, "version": version, "title": _("Comment on %(pattern)s") % {"pattern": pattern}}
+    context = {
+        "form": form,
+        "pattern": pattern,
+        "version": version,
+        "title": _("Comment on %(pattern)s") % {"pattern": pattern},
+    }
     return render(request, "registry/feedback_form.html", context, status=422)
 
 
@@ -73,8 +83,12 @@ def comment(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 def report(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """Ask the moderators to look at the pattern, or at one rating or comment."""
     pattern = find_pattern(request, owner, name)
-    rating = Rating.objects.filter(pattern=pattern, pk=_number(request.GET.get("rating"))).select_related("user").first()
-    about = Comment.objects.filter(pattern=pattern, pk=_number(request.GET.get("comment"))).select_related("user").first()
+    rating = (
+        Rating.objects.filter(pattern=pattern, pk=_number(request.GET.get("rating"))).select_related("user").first()
+    )
+    about = (
+        Comment.objects.filter(pattern=pattern, pk=_number(request.GET.get("comment"))).select_related("user").first()
+    )
     form = ReportForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:

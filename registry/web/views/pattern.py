@@ -7,13 +7,14 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.http import parse_etags
 
 from registry.models import ChannelMove, Comment, Pattern, PatternVersion, Rating
 from registry.services import lineage as lineage_service
 from registry.web import facts
 from registry.web.charts.lineage import Edge, Node, lineage_graph
-from registry.web.drawing import script_flow, script_text
+from registry.web.drawing import script_flow
 from registry.web.forms.feedback import CommentForm, RatingForm
 from registry.web.highlight import language_of
 from registry.web.pages import find_pattern, find_version, pattern_context
@@ -28,14 +29,17 @@ def overview(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     pattern = find_pattern(request, owner, name)
     version = find_version(request, pattern)
     context = pattern_context(request, pattern, version, "overview")
+    given = facts.inputs(version)
+    source_page = reverse("registry:source", args=[owner, name])
     context |= {
         "when_to_use": facts.text_of(version, "when_to_use"),
         "when_not_to_use": facts.text_of(version, "when_not_to_use", "when_not"),
         "insights": facts.insights(version),
-        "inputs": facts.inputs(version),
+        "inputs": [one for one in given if not one.is_initial],
+        "initial": [one for one in given if one.is_initial],
         "rules": facts.rules(version),
         "abilities": facts.abilities(version.events),
-        "flow": script_flow(version),
+        "flow": script_flow(version, href=f"{source_page}{context['pinned']}"),
         "evidence": evidence_of(version if context["pinned"] else pattern),
         "pull_line": pull_line(version),
         "channels": list(pattern.channels.select_related("version").order_by("name")),
@@ -64,7 +68,6 @@ def source(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         "flow": script_flow(version),
         "problems": stored_problems(version),
         "abilities": facts.abilities(version.events),
-        "script": script_text(version),
     }
     return render(request, "registry/pattern/source.html", context)
 

@@ -1,0 +1,229 @@
+"""
+Three nodes in a ring on a bad day.
+
+A schedule follows from its seed alone. Sessions of all nodes run step by
+step, interleaved at random; requests and answers are dropped, delayed,
+duplicated and reordered; nodes crash (their sessions die, their databases
+stay), are restored from older backups, and run on wrong clocks. Then the
+weather clears, and ``converge`` runs sessions until nothing moves.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from federation.protocol import exchange, feed, pushing, session
+from federation.protocol.exchange import Answer, Ask, Session, Take
+from federation.protocol.feed import Cursor
+from federation.protocol.limits import CLOCK_TOLERANCE_SECONDS, REQUEST_LIFE_SECONDS
+from federation.protocol.statement import Statement
+from tests.federation import makers
+from tests.federation.makers import Identity, author, node
+from tests.federation.memory import Node, Store
+
+NAMES = ("north", "east", "west")
+STEPS = 140  # of a schedule
+CALM_ROUNDS = 12  # in which everything must have settled
+
+
+@dataclass
+class Pool:
+    """Signed statements, made once and used by every schedule."""
+
+    nodes: dict[str, Identity]
+    authors: dict[str, Identity]
+    statements: dict[str, list[Statement]]  # node → what it will publish, in order
+
+    @classmethod
+    def make(cls) -> Pool:
+        nodes = {name: node(name) for name in NAMES}
+        authors = {name: author(f"author of {name}") for name in NAMES}
+        return cls(nodes, authors, {name: _publications(nodes[name], authors[name]) for name in NAMES})
+
+
+def _publications(origin: Identity, by: Identity) -> list[Statement]:
+    made: list[Statement] = list(by.statements)
+    for number in range(5):
+        source = f"{makers.SOURCE}# {by.name} {number}\n"
+        made.append(makers.release(by, origin, version=f"1.0.{number}", source=source))
+    made.append(makers.withdrawal("yank", by, made[1].id))
+    made.append(makers.usage(origin, made[1].subject.sha256))
+    return made
+
+
+@dataclass
+class Task:
+    """A session under way, with what is in flight for it."""
+
+    owner: str
+    peer: str
+    running: Session
+    since: Cursor | None
+    given: Answer | None = None
+    asked: Ask | None = None
+
+
+@dataclass
+class Ring:
+    """The nodes, their clocks, their backups and everything in flight."""
+
+    pool: Pool
+    seed: int
+    tasks: list[Task] = field(default_factory=list)
+    backups: dict[str, list[Store]] = field(default_factory=dict)
+    clocks: dict[str, int] = field(default_factory=dict)
+    fetched: int = 0  # requests that reached a peer
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.seed)
+        self.nodes = {name: Node(self.pool.nodes[name]) for name in NAMES}
+        self.by_id = {each.id: name for name, each in self.nodes.items()}
+        self.queues = {name: list(statements) for name, statements in self.pool.statements.items()}
+        self.clocks = dict.fromkeys(NAMES, 0)
+        self.backups = {name: [self.nodes[name].snapshot()] for name in NAMES}
+        self.moves = {
+            self._publish: 12, self._start: 25, self._advance: 70, self._drop: 5, self._duplicate: 4, self._crash: 2,
+            self._back_up: 3, self._restore: 1, self._turn_clock: 2,
+        }  # fmt: skip
+
+    def storm(self) -> None:
+        """The bad day."""
+        moves, weights = list(self.moves), list(self.moves.values())
+        for move in self.rng.choices(moves, weights, k=STEPS):
+            move()
+
+    def converge(self) -> int:
+        """The calm after it; answers in how many rounds nothing moved any more."""
+        self.tasks.clear()
+        self.clocks = dict.fromkeys(NAMES, 0)
+        for round_number in range(CALM_ROUNDS):
+            before = [len(each.store.feed) for each in self.nodes.values()], self._cursors()
+            for owner, peer in self._links():
+                self._begin(owner, peer, pushing_allowed=False)
+                while self.tasks:
+                    self._run(self.tasks[0])
+            if before == ([len(each.store.feed) for each in self.nodes.values()], self._cursors()):
+                return round_number
+        raise AssertionError(f"seed {self.seed}: nothing settles")
+
+    # --- moves of the storm ---
+
+    def _publish(self) -> None:
+        name = self.rng.choice(NAMES)
+        # A restored node gets its footing back before anybody publishes on it: else it would say things twice.
+        if self.queues[name] and not self.nodes[name].store.must_recover:
+            self.nodes[name].publish(self.queues[name].pop(0))
+
+    def _start(self) -> None:
+        self._begin(*self.rng.choice(self._links()))
+
+    def _advance(self) -> None:
+        if self.tasks:
+            self._run(self.rng.choice(self.tasks))
+
+    def _drop(self) -> None:
+        """A request or an answer is lost: the session ends as after any failure."""
+        if self.tasks:
+            self.tasks.remove(self.rng.choice(self.tasks))
+
+    def _duplicate(self) -> None:
+        """A request reaches the peer a second time, its answer goes nowhere."""
+        waiting = [task for task in self.tasks if task.asked is not None]
+        if waiting:
+            task = self.rng.choice(waiting)
+            assert task.asked is not None
+            self.nodes[task.peer].handle(task.asked, caller=self.nodes[task.owner].id)
+
+    def _crash(self) -> None:
+        name = self.rng.choice(NAMES)
+        self.tasks = [task for task in self.tasks if task.owner != name]
+
+    def _back_up(self) -> None:
+        name = self.rng.choice(NAMES)
+        self.backups[name].append(self.nodes[name].snapshot())
+
+    def _restore(self) -> None:
+        name = self.rng.choice(NAMES)
+        self.tasks = [task for task in self.tasks if task.owner != name]
+        backup = self.rng.choice(self.backups[name])
+        spare = Node.snapshot(type("Backup", (), {"store": backup})())  # the backup itself stays as it is
+        self.nodes[name].restore(spare)
+        self.nodes[name].store.must_recover = {each.id for each in self.nodes.values()} - {self.nodes[name].id}
+
+    def _turn_clock(self) -> None:
+        self.clocks[self.rng.choice(NAMES)] = self.rng.choice([0, 0, 20, -20, 3_600, -3_600])
+
+    # --- running sessions ---
+
+    def _links(self) -> list[tuple[str, str]]:
+        return [(NAMES[n], NAMES[(n + step) % 3]) for n in range(3) for step in (1, 2)]
+
+    def _cursors(self) -> list[dict[str, Cursor | None]]:
+        return [dict(each.store.cursors) for each in self.nodes.values()]
+
+    def _begin(self, owner: str, peer: str, *, pushing_allowed: bool = True) -> None:
+        us, them = self.nodes[owner], self.nodes[peer]
+        since = us.store.cursors.get(them.id)
+        if them.id in us.store.must_recover:
+            running = session.recover(us.raw_ids(), sender=them.id, own=us.id)
+        elif pushing_allowed and self.rng.random() < 0.2:
+            lines = [us.line_at(seq) for seq in range(1, len(us.store.feed) + 1)]
+            running = pushing.push(
+                [feed.Line(None, each.kind, each.envelope, each.via) for each in lines if them.id not in each.via]
+            )
+        else:
+            limit = self.rng.choice([1, 2, 5, 500])
+            running = session.sync(since, held=us.raw_ids, sender=them.id, own=us.id, limit=limit)
+        self.tasks.append(Task(owner, peer, running, since))
+
+    def _run(self, task: Task) -> None:
+        """One step of one session: hand over what came, or let the request reach the peer."""
+        if task.asked is not None:
+            self._deliver(task)
+            return
+        try:
+            step = task.running.send(task.given)
+        except (StopIteration, exchange.PeerRefused):
+            self.tasks.remove(task)
+            return
+        task.given = None
+        if isinstance(step, Ask):
+            task.asked = step
+        elif isinstance(step, Take):
+            self._take(task, step)
+
+    def _deliver(self, task: Task) -> None:
+        """The peer answers, if both clocks let the two understand each other."""
+        assert task.asked is not None
+        apart = self.clocks[task.owner] - self.clocks[task.peer]
+        if apart > CLOCK_TOLERANCE_SECONDS or apart < -(CLOCK_TOLERANCE_SECONDS + REQUEST_LIFE_SECONDS):
+            self.tasks.remove(task)
+            return
+        task.given = self.nodes[task.peer].handle(task.asked, caller=self.nodes[task.owner].id)
+        task.asked = None
+        self.fetched += 1
+
+    def _take(self, task: Task, step: Take) -> None:
+        us, them = self.nodes[task.owner], self.nodes[task.peer]
+        if not us.take(step, sender=them.id, expected=task.since):
+            self.tasks.remove(task)
+            return
+        if step.cursor is not None:
+            task.since = step.cursor
+
+    # --- what must hold ---
+
+    def held_anywhere(self) -> set[str]:
+        """Statements that at least one node has: nothing of this may be lost."""
+        return {each for one in self.nodes.values() for each in one.store.held}
+
+    def repeated(self) -> Iterable[str]:
+        """Statements that stand twice in one feed."""
+        for one in self.nodes.values():
+            seen: set[str] = set()
+            for each in one.store.feed:
+                if each in seen:
+                    yield each
+                seen.add(each)

@@ -1,0 +1,82 @@
+"""A thousand bad days in a ring of three nodes: all of them end with the same statements everywhere."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from federation.protocol import keys
+from tests.federation.ring import NAMES, Pool, Ring
+
+SCHEDULES = 1_000
+BATCHES = 10
+
+
+@pytest.fixture(scope="module")
+def pool():
+    return Pool.make()
+
+
+@pytest.fixture(autouse=True)
+def _cached_verification(monkeypatch):
+    """The same few signatures are verified a hundred thousand times; the answer does not change."""
+    monkeypatch.setattr(keys, "verify", functools.lru_cache(maxsize=10_000)(keys.verify))
+
+
+def judge(ring: Ring) -> None:
+    """Everything that must hold once it is calm again."""
+    held = ring.held_anywhere()
+    ring.converge()
+    for name in NAMES:
+        store = ring.nodes[name].store
+        assert set(store.held) == held, f"seed {ring.seed}: {name} misses {len(held - set(store.held))} statements"
+        assert set(store.feed) == set(store.held)
+        # what waits for a key waits for one that every node has lost
+        assert all(dead.code == "unknown-key" and each not in held for each, dead in store.dead.items())
+        assert all(len(set(each.via)) == len(each.via) <= 4 for each in store.held.values())
+        assert all(each.via[-1] == ring.nodes[name].id for each in store.held.values())
+    assert not list(ring.repeated()), f"seed {ring.seed}: something stands twice"
+
+
+class TestRing:
+    @pytest.mark.parametrize("batch", range(BATCHES))
+    def test_converges_after_every_schedule(self, pool, batch):
+        for seed in range(batch, SCHEDULES, BATCHES):
+            ring = Ring(pool, seed)
+            ring.storm()
+            judge(ring)
+
+    def test_sends_nothing_more_once_it_has_converged(self, pool):
+        ring = Ring(pool, seed=3)
+        ring.storm()
+        ring.converge()
+        sizes = [len(each.store.feed) for each in ring.nodes.values()]
+
+        assert ring.converge() == 0
+        assert [len(each.store.feed) for each in ring.nodes.values()] == sizes
+
+    def test_loses_nothing_that_was_published_where_no_database_was_restored(self, pool):
+        for seed in range(50):
+            ring = Ring(pool, seed)
+            ring.moves.pop(ring._restore)
+            ring.storm()
+            published = {
+                statement.id
+                for name in NAMES
+                for statement in pool.statements[name][: len(pool.statements[name]) - len(ring.queues[name])]
+            }
+
+            assert published <= ring.held_anywhere()
+            judge(ring)
+
+    def test_really_has_bad_days(self, pool):
+        """The storm leaves the nodes apart, restores databases and loses messages; else it would prove nothing."""
+        apart = restored = 0
+        for seed in range(50):
+            ring = Ring(pool, seed)
+            ring.storm()
+            apart += len({frozenset(each.store.held) for each in ring.nodes.values()}) > 1
+            restored += any(each.restores for each in ring.nodes.values())
+        assert apart > 40
+        assert restored > 20
