@@ -202,5 +202,6 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         "httpx2": {"level": "WARNING"},
         "httpcore2": {"level": "WARNING"},
+        "mcp": {"level": "WARNING"},
     },
 }
