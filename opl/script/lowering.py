@@ -304,7 +304,7 @@ class Lowering:
         slots: list[Lowered | None] = [
             self._argument(argument, index in positions, node, index, names) for index, argument in enumerate(node.args)
         ]
-        for keyword, argument in node.keywords.items():
+        for keyword, argument in self._directed(node.keywords).items():
             place = spec.keywords.get(keyword)
             if place is None or (place < len(slots) and slots[place] is not None):
                 known = ", ".join(sorted(spec.keywords)) or "none"
@@ -321,6 +321,16 @@ class Lowering:
         if not self._counted(node, name, len(slots)):
             return ["const", None]
         return ["call", name, [each or ["const", None] for each in slots], node.at.line, node.at.column]
+
+    @staticmethod
+    def _directed(keywords: dict[str, Expr]) -> dict[str, Expr]:
+        """``descending=true`` says ``direction="DESC"``."""
+        if "descending" not in keywords:
+            return keywords
+        test = keywords["descending"]
+        words = [Const(at=test.at, value=word) for word in ("DESC", "ASC")]
+        direction = Ternary(at=test.at, condition=test, then=words[0], other=words[1])
+        return {**{key: value for key, value in keywords.items() if key != "descending"}, "direction": direction}
 
     def _grouped(self, node: Call, name: str, names: Names) -> Call:
         """Inside an aggregate, ``SUM(field)`` and ``COUNT()`` get the group as their list."""
