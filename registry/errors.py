@@ -216,12 +216,12 @@ class MergeConflicts(Conflict):
         self.conflicts = list(conflicts)
         self.message = (
             f"both sides changed {len(self.conflicts)} of the same places; "
-            'send `resolutions`: {pointer: "ours" | "theirs" | {"value": …}}'
+            "send `choices`: {pointer: 'ours', 'theirs' or 'both'}"
         )
 
     @property
     def members(self) -> dict[str, Any]:
-        """Every conflict: {pointer, base, ours, theirs}."""
+        """Every conflict: {pointer, base, ours, theirs, line}."""
         return {"conflicts": self.conflicts}
 
 

@@ -11,14 +11,18 @@ Source: docs/decisions/0040-a-fork-keeps-its-bytes.md
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
 
-from registry.errors import NameTaken, NotThere
-from registry.models import Owner, Pattern, PatternVersion, User
-from registry.services import audit, publishing, webhooks
+from opl.document.merge import Conflict
+from opl.document.merge import merge as merge_documents
+from registry.errors import InvalidRequest, MergeConflicts, NameTaken, NotThere
+from registry.models import LineageEdge, Owner, Pattern, PatternVersion, User
+from registry.services import audit, comparing, lineage, publishing, webhooks, writing
 
 
 def fork(
@@ -77,3 +81,82 @@ def fork(
             now=now,
         )
     return made
+
+
+def common_ancestor(ours: PatternVersion, theirs: PatternVersion, user: User) -> PatternVersion | None:
+    """The nearest text that both were made from and that ``user`` may see, or None."""
+    up_ours = {ours.digest: 0, **lineage.ancestors([ours.digest])}
+    up_theirs = {theirs.digest: 0, **lineage.ancestors([theirs.digest])}
+    shared = sorted(up_ours.keys() & up_theirs.keys(), key=lambda digest: up_ours[digest] + up_theirs[digest])
+    for digest in shared[:50]:
+        found = PatternVersion.objects.visible_to(user).filter(digest=digest).order_by("pk").first()
+        if found is not None:
+            return found
+    return None
+
+
+def merge(
+    *,
+    ours: PatternVersion,
+    theirs: PatternVersion,
+    user: User,
+    now: datetime,
+    via: str,
+    choices: Mapping[str, str] | None = None,
+    base: PatternVersion | None = None,
+) -> publishing.Published:
+    """
+    Take what ``theirs`` changed since the common ancestor into a new version of ``ours``' pattern.
+
+    Args:
+        choices: decisions of conflicts, by pointer: ``ours``, ``theirs`` or ``both``.
+
+    Raises:
+        InvalidRequest: no common ancestor is held here, or a text cannot be read any more.
+        MergeConflicts: both sides changed the same places, and nobody decided which stands.
+    """
+    text = merged_text(ours=ours, theirs=theirs, user=user, choices=choices or {}, base=base)
+    text = writing.with_next_version(text, ours.pattern)
+    return publishing.publish(
+        owner=ours.pattern.owner,
+        user=user,
+        source=text,
+        via=via,
+        now=now,
+        name=ours.pattern.name,
+        parents=((ours.digest, LineageEdge.Op.MERGE), (theirs.digest, LineageEdge.Op.MERGE)),
+        provenance={"merged": [str(ours), str(theirs)]},
+    )
+
+
+def merged_text(
+    *,
+    ours: PatternVersion,
+    theirs: PatternVersion,
+    user: User,
+    choices: Mapping[str, str],
+    base: PatternVersion | None = None,
+) -> bytes:
+    """The merged source; raises as ``merge`` does, stores nothing."""
+    base = base or common_ancestor(ours, theirs, user)
+    if base is None:
+        raise InvalidRequest("theirs", f"{ours} and {theirs} have no common ancestor here; name one as `base`")
+    documents = [comparing.document_of(version) for version in (base, ours, theirs)]
+    if any(document is None for document in documents):
+        raise InvalidRequest("theirs", "one of the three texts cannot be read any more")
+    old, mine, other = (document for document in documents if document is not None)
+    result = merge_documents(old, mine, other, choices=choices)
+    if result.open_conflicts:
+        raise MergeConflicts([conflict_json(conflict) for conflict in result.open_conflicts])
+    return result.text.encode()
+
+
+def conflict_json(conflict: Conflict) -> dict[str, Any]:
+    """One conflict as the API and the page show it."""
+    return {
+        "pointer": conflict.pointer,
+        "base": conflict.base,
+        "ours": conflict.ours,
+        "theirs": conflict.theirs,
+        "line": conflict.line,
+    }

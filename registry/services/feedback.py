@@ -182,8 +182,7 @@ def resolve(*, report_id: int, user: User, uphold: bool, now: datetime, note: st
         NotAllowed: ``user`` is no moderator.
         NotThere: no such open report.
     """
-    if not user.is_staff:
-        raise NotAllowed("only moderators decide reports")
+    require_moderator(user)
     found = (
         Report.objects.select_related("pattern__owner", "rating", "comment")
         .filter(pk=report_id, status=Report.Status.OPEN)
@@ -206,6 +205,12 @@ def resolve(*, report_id: int, user: User, uphold: bool, now: datetime, note: st
             detail={"report": found.pk, "note": found.note},
         )
     return found
+
+
+def require_moderator(user: Any) -> None:
+    """Raise NotAllowed unless ``user`` is staff."""
+    if not user.is_staff:
+        raise NotAllowed("only moderators see and decide reports")
 
 
 def _hide(report: Report) -> None:

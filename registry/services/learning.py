@@ -23,7 +23,7 @@ from django.db.models import Count, Q
 
 from registry import ranking
 from registry.errors import InvalidRequest, NothingLearned
-from registry.models import Decision, LineageEdge, Outcome, Owner, PatternVersion, Source, User, Via
+from registry.models import Decision, LineageEdge, Outcome, Owner, Pattern, PatternVersion, Source, User, Via
 from registry.services import analytics, finding, publishing, writing
 from registry.services.analytics import Rate
 
@@ -240,7 +240,9 @@ def adapt_pattern(
         InvalidRequest: an input that the pattern does not have.
     """
     source = adapted_source(version, context=context, inputs=inputs or {})
-    name = name or (version.pattern.name if owner != version.pattern.owner else f"{version.pattern.name}-adapted"[:64])
+    same_owner = owner == version.pattern.owner
+    name = name or (f"{version.pattern.name[:56]}-adapted" if same_owner else version.pattern.name)
+    source = writing.with_next_version(source, Pattern.objects.filter(owner=owner, name=name).first())
     return publishing.publish(
         owner=owner,
         user=user,
@@ -255,7 +257,7 @@ def adapt_pattern(
 
 def adapted_source(version: PatternVersion, *, context: Mapping[str, Any], inputs: Mapping[str, Any]) -> bytes:
     """The text of an adaptation; a bare script stays one while only its constants change."""
-    value = _as_document(version)
+    value = writing.as_value(version)
     scripts = {key: text for key, text in _script_places(value).items() if isinstance(text, str)}
     for name, constant in inputs.items():
         hits = 0
@@ -272,20 +274,7 @@ def adapted_source(version: PatternVersion, *, context: Mapping[str, Any], input
         _set_script(value, key, text)
     if context:
         value["context"] = dict(context)
-    value.pop("version", None)
-    return writing.dump(value)
-
-
-def _as_document(version: PatternVersion) -> dict[str, Any]:
-    """The version's value as an OPL document; a bare script is put into one."""
-    if version.envelope in ("opl", "ksi") and isinstance(version.value, dict) and version.value:
-        return json.loads(json.dumps(version.value))  # type: ignore[no-any-return]
-    return {
-        "type": "orchestration_pattern",
-        "name": version.pattern.name,
-        "description": version.description or version.title or version.pattern.name,
-        "dsl": version.text if version.text.endswith("\n") else version.text + "\n",
-    }
+    return writing.written(version, value)
 
 
 def _script_places(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -340,7 +329,7 @@ def exported_source(version: PatternVersion, *, learnings: Sequence[str] = ()) -
     rules = proposed_rules(version)
     if not measured.runs and not rules:
         raise NothingLearned(str(version))
-    value = _as_document(version)
+    value = writing.as_value(version)
     value["learned_from"] = [
         {
             "runs": measured.runs,
@@ -357,8 +346,7 @@ def exported_source(version: PatternVersion, *, learnings: Sequence[str] = ()) -
     known = {(rule.get("condition"), rule.get("action")) for rule in version.adaptive_rules}
     fresh = [rule.to_value() for rule in rules if (rule.condition, rule.action) not in known]
     home["adaptive_rules"] = [*version.adaptive_rules, *fresh]
-    value.pop("version", None)
-    return writing.dump(value)
+    return writing.written(version, value)
 
 
 def _insights(version: PatternVersion) -> list[str]:
@@ -391,14 +379,16 @@ def export_pattern(
     Raises:
         NothingLearned: before there is anything to learn from.
     """
-    source = exported_source(version, learnings=learnings)
+    owner, name = owner or version.pattern.owner, name or version.pattern.name
+    target = Pattern.objects.filter(owner=owner, name=name).first()
+    source = writing.with_next_version(exported_source(version, learnings=learnings), target)
     return publishing.publish(
-        owner=owner or version.pattern.owner,
+        owner=owner,
         user=user,
         source=source,
         via=Via.EXPORT,
         now=now,
-        name=name or version.pattern.name,
+        name=name,
         parents=((version.digest, LineageEdge.Op.LEARNED_FROM),),
         provenance={"exported_from": str(version), "runs": list(run_keys)[:200]},
     )

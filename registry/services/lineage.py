@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from registry.errors import LineageCycle
-from registry.models import LineageEdge, PatternVersion
+from registry.models import LineageEdge, Pattern, PatternVersion
 
 MAX_PARENTS = 16
 MAX_NODES = 500  # of a graph that is shown or walked at once
@@ -88,12 +88,23 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fork:
+    """A pattern that began as a copy of a text in the graph."""
+
+    pattern: Pattern  # the fork
+    version: str  # its first version
+    digest: str  # of that version; the same as ``of`` until the fork has a text of its own
+    of: str  # digest of the text that was copied
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
     """The surroundings of one text."""
 
     focus: str  # the digest asked for
     nodes: tuple[Node, ...]  # ancestors first, then the focus, then descendants
     edges: tuple[LineageEdge, ...]  # among the nodes
+    forks: tuple[Fork, ...] = ()  # that the viewer may see, oldest first
     truncated: bool = False  # whether there is more than is shown
     hidden: int = field(default=0)  # nodes held here that the viewer may not see
 
@@ -123,9 +134,20 @@ def graph(*, digest: str, user: Any, limit: int = MAX_NODES) -> Graph:
         focus=digest,
         nodes=tuple(nodes),
         edges=tuple(sorted(edges, key=lambda edge: edge.pk)),
+        forks=tuple(_forks(sorted(steps), user)),
         truncated=len(up) >= limit or len(down) >= limit,
         hidden=sum(1 for node in nodes if node.digest in known and not node.versions),
     )
+
+
+def _forks(digests: list[str], user: Any) -> Iterable[Fork]:
+    """Patterns that were forked from versions with these texts."""
+    forked = Pattern.objects.visible_to(user).filter(forked_from__digest__in=digests[:900])
+    rows = forked.select_related("owner", "forked_from").order_by("pk")[:MAX_NODES]
+    for row in rows:
+        first = row.versions.order_by("pk").values("version", "digest").first()
+        if first is not None and row.forked_from is not None:
+            yield Fork(pattern=row, version=first["version"], digest=first["digest"], of=row.forked_from.digest)
 
 
 def reference_digest(reference: str) -> str:

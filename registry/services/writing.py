@@ -1,8 +1,8 @@
 """
-Documents that the hub writes itself: exports, adaptations, merges. Pure.
+Documents that the hub writes itself: exports, adaptations, merges.
 
-YAML that people like to read: block text for what has lines, keys in the order
-they were given. What ``opl.document`` reads from it equals the value.
+What a person wrote keeps its layout and comments wherever it stays the same;
+``opl.document.rendering`` sees to that.
 """
 
 from __future__ import annotations
@@ -11,31 +11,49 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
+from opl.document.model import Envelope
+from opl.document.rendering import dumped, rendered
+from registry.models import Pattern, PatternVersion
+from registry.services.publishing import next_version_of
+from registry.services.reading import read
 
 
-class _Dumper(yaml.SafeDumper):
-    """Writes multi-line strings as blocks, and never an alias."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Equal parts are written out each time; federated documents have no aliases."""
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text and not re.search(r"[ \t]\n|\A[ \t\n]", text) else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _text)
+def as_value(version: PatternVersion) -> dict[str, Any]:
+    """The version's document as a value that may be changed; a bare script is put into an OPL document."""
+    document = read(version.source_bytes).document
+    if document is not None and document.envelope in (Envelope.OPL, Envelope.KSI):
+        return dict(_copied(document.value))
+    text = version.text
+    return {
+        "type": "orchestration_pattern",
+        "name": version.pattern.name,
+        "description": version.description or version.title or version.pattern.name,
+        "dsl": text if text.endswith("\n") else text + "\n",
+    }
 
 
-def dump(value: Mapping[str, Any]) -> bytes:
-    """A document's value as YAML in UTF-8."""
-    text = yaml.dump(
-        dict(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100, default_flow_style=False
-    )
-    return text.encode()
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def written(version: PatternVersion, value: Mapping[str, Any]) -> bytes:
+    """The source of ``version`` with ``value`` in the place of its own."""
+    document = read(version.source_bytes).document
+    if document is not None and document.envelope in (Envelope.OPL, Envelope.KSI):
+        return rendered(document, value).encode()
+    return dumped(dict(value)).encode()
+
+
+def with_next_version(source: bytes, pattern: Pattern | None) -> bytes:
+    """The source with the version it would get as the next of ``pattern``; one that states none stays as it is."""
+    reading = read(source)
+    document = reading.document
+    if document is None or not document.version or not reading.patterns:
+        return source
+    version = next_version_of(pattern, reading.patterns[0])[0]
+    return rendered(document, {**document.value, "version": version}).encode()
 
 
 _STATE = r"^(?P<indent>[ \t]*)(?:STATE|state|State)[ \t]+{name}[ \t]*=[ \t]*"
