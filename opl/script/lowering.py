@@ -238,13 +238,13 @@ class Lowering:
                     severity=Severity.WARNING,
                     length=len(part.raw),
                 )
-                parts.append(part.raw)
+                parts.append([None, part.raw, None, []])
             else:
                 root = root_name(part.value)
                 if root is not None and (names.where is not None or names.find(root) is not None):
                     root = None
                 parts.append([self.lower(part.value, names), part.raw, root, [list(each) for each in part.filters]])
-        if node.bare and len(parts) == 1 and not isinstance(parts[0], str):
+        if node.bare and len(parts) == 1 and not isinstance(parts[0], str) and parts[0][0] is not None:
             value, _, _, filters = parts[0]
             return ["filtered", value, filters, node.at.line, node.at.column] if filters else value
         return ["text", parts, node.at.line, node.at.column]
