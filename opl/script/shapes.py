@@ -477,7 +477,8 @@ def _schema(kind: Kind, depth: int) -> dict[str, Any]:
         return {"type": "number"}
     if "string" in kind.types or kind.words:
         words = [word for word in kind.words if word]
-        return {"type": "string", "description": f"for example {' or '.join(words)}"} if words else {"type": "string"}
+        quoted = " or ".join(f'"{word}"' for word in words)
+        return {"type": "string", "description": f"for example {quoted}"} if words else {"type": "string"}
     if kind.types & {"boolean", "flag"}:
         return {"type": "boolean"}
     return {"type": "array", "items": {"type": "string"}} if "length" in kind.fields else {"type": "string"}
