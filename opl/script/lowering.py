@@ -257,6 +257,9 @@ class Lowering:
         if node.name == "%SHARE":
             value = ["call", "JSON.STRINGIFY", [self.lower(node.args[0], names)], node.at.line, node.at.column]
             return ["add", ["const", "STATE UPDATE: "], value, node.at.line, node.at.column]
+        if node.name in ("%WITH", "%AGGREGATE"):
+            args = [self.lower(argument, names) for argument in node.args]
+            return [node.name[1:].lower(), *args, node.at.line, node.at.column]
         kind = kind_of_call(node.name, self.helpers)
         if kind is CallKind.UNKNOWN:
             self._unknown(node)

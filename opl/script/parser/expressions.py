@@ -369,6 +369,9 @@ class Expressions:
         if token.kind is Kind.NAME:
             cursor.next()
             key = token.text
+            while cursor.token.is_op(".") and cursor.peek().kind is Kind.NAME:
+                cursor.next()
+                key = f"{key}.{cursor.next().text}"
             if cursor.token.is_op(",", "}"):
                 return key, Name(at=at, name=token.text)
         elif token.kind is Kind.STRING:
