@@ -21,10 +21,15 @@ Schema = Mapping[str, Any]
 _GOOD = 0.75  # chance of the hopeful answer, and the middle of scores
 _SPREAD = 0.12  # standard deviation of scores
 _MAX_DEPTH = 8
-_COUNTS = ("count", "number", "total", "size", "round", "tokens", "iterations", "index")
+_COUNTS = (
+    *("count", "number", "total", "size", "round", "token", "iteration", "index", "parallel", "limit", "worker"),
+    *("max", "min_", "depth", "attempt", "retries", "batch", "length", "priority", "level", "steps"),
+)
+_SECONDS = ("timeout", "seconds", "duration", "delay", "interval")
 _RATINGS = ("elo", "rating")
 _BAD = ("error", "fail", "timeout", "reject", "conflict", "abort", "problem")
 _QUOTED = re.compile(r"[\"'“‘]([^\"'“”‘’]{1,80})[\"'”’]")
+_EXAMPLES = re.compile(r"for example (.+)", re.DOTALL)
 
 
 def fill(schema: Schema | None, draw: Chance, name: str = "", depth: int = 0) -> Any:
@@ -68,6 +73,8 @@ def _number(schema: Schema, draw: Chance, name: str, _depth: int) -> int | float
     if low is None and high is None:
         if any(part in word for part in _COUNTS):
             return draw.integer(1, 10)
+        if any(part in word for part in _SECONDS):
+            return draw.integer(30, 120)
         if any(part in word for part in _RATINGS):
             return draw.integer(1300, 1700)
     unit = min(max(draw.gaussian(_GOOD, _SPREAD), 0.0), 1.0)
@@ -88,11 +95,20 @@ def _boolean(_schema: Schema, draw: Chance, name: str, _depth: int) -> bool:
 
 
 def _string(schema: Schema, draw: Chance, name: str, _depth: int) -> str:
-    words: list[str] = [word for word in _QUOTED.findall(to_text(schema.get("description"))) if word.strip()]
+    words = words_of(to_text(schema.get("description")))
     if words:
         # The first word that a script asks about is nearly always the hopeful one.
         return words[0] if len(words) == 1 or draw.fraction() < _GOOD else draw.choice(words[1:])
     return _phrase(name, draw)
+
+
+def words_of(description: str) -> list[str]:
+    """The words that a description offers: the quoted ones, else those after "for example"."""
+    quoted: list[str] = [word for word in _QUOTED.findall(description) if word.strip()]
+    examples = _EXAMPLES.search(description)
+    if quoted or examples is None:
+        return quoted
+    return [word.strip() for word in re.split(r",| or ", examples[1]) if word.strip()]
 
 
 def _phrase(name: str, draw: Chance) -> str:
