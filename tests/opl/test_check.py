@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opl.check import check
-from opl.document import Kind, Mode
+from opl.document import Kind, Mode, read
 from opl.errors import Severity
 
 GOOD = """\
@@ -268,6 +268,19 @@ class TestComponents:
         assert report.program("one") is not None
         assert report.program("two") is None
         assert [p.line for p in report.problems if p.severity is Severity.ERROR] == [16]
+
+
+class TestManual:
+    def test_every_document_in_it_passes(self) -> None:
+        manual = Path(__file__).parents[2] / "docs" / "documents.md"
+
+        document, _ = read(manual.read_bytes(), file=manual.name)
+
+        assert document is not None
+        assert [each.name for each in document.embedded] == ["second_opinion", "strict_judge"]
+        for each in document.embedded:
+            report = check(each.text.encode())
+            assert [str(p) for p in report.problems if p.severity is not Severity.NOTE] == []
 
 
 class TestSeedsAndCorpus:
