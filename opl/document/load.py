@@ -34,6 +34,7 @@ class LoadLimits:
 
 
 DEFAULT = LoadLimits()
+FEDERATED = LoadLimits(depth=FEDERATED_DEPTH, nodes=FEDERATED_NODES)  # what other nodes accept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,8 +87,10 @@ def _stages(value: Any) -> Iterator[_Found]:
             if str(parts[-1]) in _NO_SCRIPT or not text.strip():
                 continue
             names = [str(part) for part in parts[len(path) :]]
-            ours = reading.string(value, "type") == "orchestration_pattern"
-            formal = ours and first_narrative(text) is None
+            told = first_narrative(text) is not None
+            if told and "\n" not in text.strip():
+                continue  # a line of prose among the stages says what to do, it is no script that failed
+            formal = not told and reading.string(value, "type") == "orchestration_pattern"
             yield _Found(pointer=pointer, title=" / ".join(names) or path[-1], role=Role.FLOW, formal=formal)
 
 
