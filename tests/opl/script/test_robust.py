@@ -14,14 +14,117 @@ from tests.opl.script.casefiles import ALL_SOURCES
 from tests.opl.script.driver import Driver
 
 SMALL = Limits(statements=2_000, events=50, branches=20, work=5_000_000)
-WORDS = (
-    "STATE UPDATE SET APPEND IF ELSE ELIF SWITCH CASE DEFAULT WHILE LOOP FOR FOREACH BREAK CONTINUE EVENT SEND AWAIT "
-    "TIMEOUT PARALLEL BRANCH WAIT TRACK TRY CATCH PERSIST SHARE RETURN USE SPAWN EMIT AGGREGATE TERMINATE ASSERT "
-    "COMPUTE STORE FROM TO IN AS WITH WHERE AND OR NOT UNTIL ANY ALL x y z r.a o.b[0] xs 1 2.5 30s 50% \"s\" 'q' "
-    '"{{x}}" {{x}} {{x|upper}} null true [ ] { } ( ) [1,2] {a:1} {a:1, = == != < >= + - * / // % ? : , . .. => += | # '
-    "LENGTH( FILTER( MAX( GROUP_BY( spawn( parallel_map( select_best( JUDGE( JSON.parse( x.push( a:b completion:async "
-    "FOREACH_INDEX limit:"
-).split(" ")
+WORDS = [
+    "STATE",
+    "UPDATE",
+    "SET",
+    "APPEND",
+    "IF",
+    "ELSE",
+    "ELIF",
+    "SWITCH",
+    "CASE",
+    "DEFAULT",
+    "WHILE",
+    "LOOP",
+    "FOR",
+    "FOREACH",
+    "BREAK",
+    "CONTINUE",
+    "EVENT",
+    "SEND",
+    "AWAIT",
+    "TIMEOUT",
+    "PARALLEL",
+    "BRANCH",
+    "WAIT",
+    "TRACK",
+    "TRY",
+    "CATCH",
+    "PERSIST",
+    "SHARE",
+    "RETURN",
+    "USE",
+    "SPAWN",
+    "EMIT",
+    "AGGREGATE",
+    "TERMINATE",
+    "ASSERT",
+    "COMPUTE",
+    "STORE",
+    "FROM",
+    "TO",
+    "IN",
+    "AS",
+    "WITH",
+    "WHERE",
+    "AND",
+    "OR",
+    "NOT",
+    "UNTIL",
+    "ANY",
+    "ALL",
+    "x",
+    "y",
+    "z",
+    "r.a",
+    "o.b[0]",
+    "xs",
+    "1",
+    "2.5",
+    "30s",
+    "50%",
+    '"s"',
+    "'q'",
+    '"{{x}}"',
+    "{{x}}",
+    "{{x|upper}}",
+    "null",
+    "true",
+    "[",
+    "]",
+    "{",
+    "}",
+    "(",
+    ")",
+    "[1,2]",
+    "{a:1}",
+    "{a:1,",
+    "=",
+    "==",
+    "!=",
+    "<",
+    ">=",
+    "+",
+    "-",
+    "*",
+    "/",
+    "//",
+    "%",
+    "?",
+    ":",
+    ",",
+    ".",
+    "..",
+    "=>",
+    "+=",
+    "|",
+    "#",
+    "LENGTH(",
+    "FILTER(",
+    "MAX(",
+    "GROUP_BY(",
+    "spawn(",
+    "parallel_map(",
+    "select_best(",
+    "JUDGE(",
+    "JSON.parse(",
+    "x.push(",
+    "a:b",
+    "completion:async",
+    "FOREACH_INDEX",
+    "limit:",
+]
 LINES = st.lists(
     st.tuples(st.integers(0, 3), st.lists(st.sampled_from(WORDS), max_size=9)).map(
         lambda pair: "  " * pair[0] + " ".join(pair[1])
@@ -102,7 +205,9 @@ class TestHostileText:
     @pytest.mark.parametrize("name", ["__class__", "__dict__", "_loc", "mro", "format", "im_self"])
     def test_never_reaches_an_attribute_of_python(self, name: str) -> None:
         """A field is looked up in objects of the language only."""
-        compiled = compile_script(f"STATE o = {{a: 1}}\nSTATE x = o.{name}\nTRY:\n  STATE y = 'text'.{name}\nCATCH: y = 1")
+        compiled = compile_script(
+            f"STATE o = {{a: 1}}\nSTATE x = o.{name}\nTRY:\n  STATE y = 'text'.{name}\nCATCH: y = 1"
+        )
         assert compiled.program is not None
 
         outcome = Driver(compiled.program).run()
