@@ -203,20 +203,22 @@ class Worker:
 
     def _go_on(self, runs: Sequence[int]) -> int:
         """Advance these runs, and whatever follows at once from it."""
-        done = 0
-        for run_id in dict.fromkeys(runs):
-            done += self.advance(run_id)
+        done, queued = 0, deque(dict.fromkeys(runs))
+        while queued:
+            moved, others = self.advance(queued.popleft())
+            done += moved
+            queued.extend(others)
         return done
 
-    def advance(self, run_id: int) -> int:
-        """Advance one run, and send what it asks."""
+    def advance(self, run_id: int) -> tuple[int, Sequence[int]]:
+        """Advance one run and take what it asks into the backlog; whether it moved, and which runs can go on now."""
         claim = Claim(worker_id=self.worker_id, room=self.room)
         try:
             advanced = advancing.advance(run_id=run_id, now=self.clock(), claim=claim)
         except RunMoved:
-            return 0  # others are at it; what they leave is found by the next look
+            return 0, ()  # others are at it; what they leave is found by the next look
         self._deliver(advanced.deliveries)
-        return int(advanced.moved)
+        return int(advanced.moved), advanced.others
 
     @property
     def room(self) -> int:

@@ -14,7 +14,6 @@ from typing import Any
 
 from django.db import models
 
-
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 

@@ -37,7 +37,7 @@ class Advanced:
     status: str  # of the run; "" where there is none
     moved: bool = False  # whether a tick was written
     deliveries: Sequence[Delivery] = field(default_factory=tuple)  # claimed by the caller, to be sent now
-    children: Sequence[int] = field(default_factory=tuple)  # runs that were started
+    others: Sequence[int] = field(default_factory=tuple)  # runs that can go on now: children, or the parent
 
 
 def advance(*, run_id: int, now: int, claim: Claim | None = None, signals: Sequence[dict[str, Any]] = ()) -> Advanced:
@@ -100,11 +100,12 @@ def _after(draft: Draft, begun: list[int]) -> Advanced:
             sessions.keep(session)
         if queued:
             hints.effects_queued(session.run_id)
-    for child in begun:
-        hints.run_ready(child)
+    others = [*begun, *([session.parent_id] if draft.end is not None and session.parent_id is not None else [])]
+    for other in others:
+        hints.run_ready(other)
     if draft.end is not None:
         end_children(session.run_id, str(draft.end["status"]), draft.at)
-    return Advanced(status=session.status, moved=True, deliveries=deliveries, children=begun)
+    return Advanced(status=session.status, moved=True, deliveries=deliveries, others=others)
 
 
 def what_is_ready(session: Session, now: int) -> tuple[list[Ready], list[int]]:

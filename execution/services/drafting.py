@@ -116,7 +116,8 @@ class Draft:
             from execution.services.sessions import fresh_state
 
             self.session.state = fresh_state(self.session)
-            inputs.append({"kind": "start", "at": self.at})
+            if not any(signal["kind"] == "terminate" for signal in signals):
+                inputs.append({"kind": "start", "at": self.at})
         for one in ready:
             self.settle(one)
             if one.replies:

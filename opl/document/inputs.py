@@ -60,7 +60,7 @@ def schema_of(inputs: tuple[Input, ...]) -> Mapping[str, Any] | None:
         described = dict(item.schema)
         if item.description:
             described.setdefault("description", item.description)
-        if not item.required:
+        if not item.required and item.default is not None:
             described.setdefault("default", item.default)
         properties[item.name] = described
     required = [item.name for item in inputs if item.required]

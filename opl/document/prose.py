@@ -28,7 +28,7 @@ _NO_OPERAND = frozenset(
 _WORD = re.compile(r"([A-Za-z_]\w*)")
 _PLACE = re.compile(r"[A-Za-z_]\w*(?:\.\w+|\[[^\]]*\])*\s*(?:[-+*/]?=(?!=)|\()")
 _METHOD = re.compile(r"[A-Za-z_]\w*(?:\.\w+|\[[^\]]*\])+\(")
-_OPERATOR = re.compile(r"[<>=!()\[\]+*/%&|]|\b(?:and|or|not|in|AND|OR|NOT|IN)\b")
+_OPERATOR = re.compile(r"[<>=!()\[\]+*/%&|]|\?.*:|\b(?:and|or|not|in|AND|OR|NOT|IN)\b")
 _PATH = re.compile(r"[A-Za-z_][\w.]*")
 _STRING = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _RAW = re.compile(r":\s*[|>][-+]?\s*$")

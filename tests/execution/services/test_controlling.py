@@ -134,12 +134,12 @@ class TestBudget:
     SCRIPT = 'FOREACH n IN RANGE(5):\n  EVENT completion:async {agent_id: "a", prompt: "{{n}}"} AS r'
 
     def test_ends_the_run_before_a_request_that_it_does_not_cover(self, clock: Clock) -> None:
-        run = make_run(self.SCRIPT, policy={"limits": {"tokens": 900}})
+        run = make_run(self.SCRIPT, policy={"limits": {"tokens": 420}})
         run_until_idle(clock=clock)
         run = reload(run)
 
         assert run.status == "failed" and run.error["code"] == "opl.limit.tokens"
-        assert 0 < run.tokens_used <= 900 and run.tokens_reserved == 0
+        assert 0 < run.tokens_used <= 420 and run.tokens_reserved == 0
         asked = list(Effect.objects.filter(run=run).values_list("status", "attempts"))
         assert asked[-1] == ("cancelled", 0) and asked[0] == ("done", 1)
 
@@ -170,7 +170,7 @@ RETURN "all"
         from tests.execution.factories import make_user
 
         user = make_user()
-        budget = OwnerBudget.objects.create(owner=user.own_owner, tokens_limit=900)
+        budget = OwnerBudget.objects.create(owner=user.own_owner, tokens_limit=420)
         run = make_run(self.SCRIPT, user=user)
         run_until_idle(clock=clock)
         budget.refresh_from_db()

@@ -29,9 +29,7 @@ class TestAssess:
         pairs = noisy_pairs(300)
         first = assess(PLAN, pairs).verdict
 
-        worse_after = [
-            replace(p, contrasts={"success": -1.0}) if p.position > first.position else p for p in pairs
-        ]
+        worse_after = [replace(p, contrasts={"success": -1.0}) if p.position > first.position else p for p in pairs]
 
         assert first.outcome == "promote"
         assert assess(PLAN, worse_after).verdict == first

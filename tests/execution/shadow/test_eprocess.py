@@ -26,9 +26,7 @@ class TestReferenceRows:
             (8, 22, 70, "0.0542", "0.1557", "13.4189", "-0.3058", "0.0259"),
         ],
     )
-    def test_gives_the_digits_of_the_specification(
-        self, wins, losses, ties, superiority, noninferior, harm, low, high
-    ):
+    def test_gives_the_digits_of_the_specification(self, wins, losses, ties, superiority, noninferior, harm, low, high):
         tally = Tally(wins=wins, losses=losses, ties=ties)
 
         interval = confidence_sequence(tally.counts(), bound=1.0, alpha=0.05)

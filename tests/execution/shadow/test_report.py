@@ -95,9 +95,7 @@ class TestChangedBytes:
         with pytest.raises(ReportRefused, match="spelling"):
             recheck(json.dumps(report, indent=1))
 
-    @pytest.mark.parametrize(
-        "raw", [b"", b"null", b"[]", b"{}", b"\xff\xfe", b'{"body": NaN}', b"[" * 100_000]
-    )
+    @pytest.mark.parametrize("raw", [b"", b"null", b"[]", b"{}", b"\xff\xfe", b'{"body": NaN}', b"[" * 100_000])
     def test_are_refused_where_there_never_was_a_report(self, raw):
         with pytest.raises(ReportRefused):
             recheck(raw)
@@ -184,12 +182,7 @@ class TestForgedBody:
             path.append(data.draw(st.sampled_from(keys)))
             parent, spot = spot, spot[path[-1]]
         parent[path[-1]] = data.draw(
-            st.none()
-            | st.booleans()
-            | st.integers()
-            | st.floats()
-            | st.text(max_size=5)
-            | st.lists(st.integers())
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers())
         )
         try:
             forged["digest"] = digest_of(forged["body"])
