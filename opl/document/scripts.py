@@ -17,10 +17,12 @@ from typing import Any
 
 from opl.document import reading
 from opl.document.canonical import digest
+from opl.document.compose import Node
 from opl.document.load import Loaded, pointer_of
 from opl.document.markdown import Fence, slug
 from opl.document.model import Layout, Role, ScriptSource
 from opl.document.prose import first_narrative, looks_like_script
+from opl.document.quoted import offsets
 from opl.document.text import split_lines
 
 _TITLE = re.compile(r"\A\s*##[ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
@@ -106,7 +108,10 @@ def _source(loaded: Loaded, found: _Found) -> ScriptSource:
     if node is None:  # found by walking the same value, so it is there
         raise LookupError(found.pointer)
     text: str = node.value
-    layout, line, column = _placed(loaded, node.start, node.end, node.style, text)
+    layout, line, column = _placed(loaded, node, text)
+    source = loaded.text[node.start : node.end]
+    bent = layout is Layout.FOLDED or (layout is Layout.INLINE and len(source) != len(text) + 2 * bool(node.style))
+    back = offsets(source, node.style, text, node.start) if bent and node.style != ">" else None
     return ScriptSource(
         title=found.title,
         slug=slug(found.title) or "script",
@@ -117,20 +122,22 @@ def _source(loaded: Loaded, found: _Found) -> ScriptSource:
         pointer=found.pointer,
         digest=digest(text.encode("utf-8", "surrogatepass")),
         role=found.role,
-        layout=layout,
+        layout=Layout.QUOTED if back else layout,
         formal=found.formal,
+        offsets=back or (),
+        lines=loaded.lines if back else None,
     )
 
 
-def _placed(loaded: Loaded, start: int, end: int, style: str, text: str) -> tuple[Layout, int, int]:
-    line, column = loaded.lines.place(start)
-    if style == "|":
-        source = loaded.text[loaded.lines.start(line + 1) : end]
+def _placed(loaded: Loaded, node: Node, text: str) -> tuple[Layout, int, int]:
+    line, column = loaded.lines.place(node.start)
+    if node.style == "|":
+        source = loaded.text[loaded.lines.start(line + 1) : node.end]
         return Layout.BLOCK, line + 1, _block_indent(source, text) + 1
-    if style == ">":
+    if node.style == ">":
         return Layout.FOLDED, line + 1, 1
-    last, _ = loaded.lines.place(max(start, end - 1))
-    inside = column + (1 if style else 0)
+    last, _ = loaded.lines.place(max(node.start, node.end - 1))
+    inside = column + (1 if node.style else 0)
     return (Layout.INLINE if last == line else Layout.FOLDED), line, inside
 
 

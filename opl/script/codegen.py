@@ -469,15 +469,15 @@ class Codegen(Lifting):
             return ["do", *place, ["const", None]]
         word = "BREAK" if isinstance(node, Break) else "CONTINUE"
         if near is None or (near.branch and near.again is None):
-            self._stray(node, word, f"{word} stands outside a loop", "use RETURN to end the script")
-        elif near.branch and word == "BREAK":
-            self._stray(
-                node, word, "BREAK cannot end a FOREACH whose iterations run in parallel", "use CONTINUE, or RETURN"
-            )
+            return self._stray(node, word, f"{word} stands outside a loop", "use RETURN to end the script")
+        if near.branch and word == "BREAK":
+            message = "BREAK cannot end a FOREACH whose iterations run in parallel"
+            return self._stray(node, word, message, "use CONTINUE, or RETURN")
         return [word.lower(), *place]
 
-    def _stray(self, node: Stmt, word: str, message: str, hint: str) -> None:
+    def _stray(self, node: Stmt, word: str, message: str, hint: str) -> Lowered:
         self.lowering.problem(node.at, "opl.script.stray-jump", message, hint, length=len(word))
+        return ["do", node.at.line, node.at.column, ["const", None]]
 
     def _not_the_index(self, name: str, at: At) -> None:
         if name == INDEX:

@@ -315,7 +315,8 @@ class Lowering:
                 continue
             slots += [None] * (place + 1 - len(slots))
             slots[place] = self._argument(argument, place in positions, node, place, names)
-        self._count(node, name, len(slots))
+        if not self._counted(node, name, len(slots)):
+            return ["const", None]
         return ["call", name, [each or ["const", None] for each in slots], node.at.line, node.at.column]
 
     def _grouped(self, node: Call, name: str, names: Names) -> Call:
@@ -328,7 +329,8 @@ class Lowering:
             return Call(at=node.at, name=node.name, args=[group], keywords=node.keywords)
         return Call(at=node.at, name=node.name, args=[group, *node.args], keywords=node.keywords)
 
-    def _count(self, node: Call, name: str, given: int) -> None:
+    def _counted(self, node: Call, name: str, given: int) -> bool:
+        """Whether a builtin takes so many arguments; a problem where it does not."""
         spec = BUILTINS[name]
         if given < spec.min_args or (spec.max_args is not None and given > spec.max_args):
             self.problem(
@@ -338,6 +340,8 @@ class Lowering:
                 f"write {spec.signature}",
                 length=len(node.name),
             )
+            return False
+        return True
 
     def _argument(self, node: Expr, predicate: bool, call: Call, index: int, names: Names) -> Lowered:
         if call.name.upper() == "GROUP_BY" and index == 2 and not isinstance(node, Lambda):
@@ -399,6 +403,7 @@ class Lowering:
                 f"write {method.signature or node.name}",
                 length=len(node.name),
             )
+            return ["const", None]
         return ["method", method.name, receiver, place, args, node.at.line, node.at.column]
 
     def place(self, node: Expr) -> list[Any] | None:
@@ -423,8 +428,9 @@ class Lowering:
             either: the argument is a predicate only where the first argument is a list (MAX, MIN).
         """
         if isinstance(node, Lambda):
-            return self._lambda(node, names)
-        if isinstance(node, Const):
+            found = self._lambda(node, names)
+            return ["either", found, ["const", None]] if either else found
+        if isinstance(node, Const) and type(node.value) in (str, int):
             return ["const", node.value]
         heads, alone = self._names_of(node, names)
         unbound = {name for name in heads | alone if not self._known(name, names)}
@@ -440,7 +446,9 @@ class Lowering:
         if name is not None and isinstance(node, Name) and name not in unbound:
             self.scope.reads.add(name)
             found = ["key", name, found, names.local.get(name) or ["var", name, node.at.line, node.at.column]]
-        return ["either", found, self._quietly(node, names)] if doubtful else found
+        if not either:
+            return found
+        return ["either", found, self._quietly(node, names) if doubtful else ["const", None]]
 
     def _quietly(self, node: Expr, names: Names) -> Lowered:
         """The argument as a plain value, without a warning for names that may speak of the element."""

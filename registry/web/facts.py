@@ -36,6 +36,7 @@ class Input:
     default: str  # as JSON-like text; "" when it must be given
     description: str
     is_required: bool
+    is_initial: bool = False  # state that a run begins with, rarely changed; forms fold it away
 
 
 # Events that are only shown as progress.
@@ -116,6 +117,7 @@ def inputs(version: PatternVersion) -> list[Input]:
             default="" if item.get("required") else shorten(as_text(item.get("default")), 120),
             description=as_text(item.get("description", "")),
             is_required=bool(item.get("required")),
+            is_initial=bool(item.get("initial")),
         )
         for item in found
         if isinstance(item, Mapping)

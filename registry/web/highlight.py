@@ -19,6 +19,8 @@ from pygments.lexers.data import JsonLexer, YamlLexer
 from pygments.lexers.markup import MarkdownLexer
 from pygments.token import Comment, Error, Generic, Keyword, Name, Number, Operator, Punctuation, String, _TokenType
 
+from opl.document.text import split_lines
+
 STATEMENTS = (
     "STATE", "UPDATE", "SET", "APPEND", "IF", "ELSE", "ELIF", "SWITCH", "CASE", "DEFAULT", "WHILE", "LOOP",
     "FROM", "TO", "FOREACH", "FOR", "IN", "BREAK", "CONTINUE", "EVENT", "AS", "SEND", "AWAIT", "TIMEOUT",
@@ -89,7 +91,9 @@ def highlight(text: str, language: str) -> list[SafeString]:
     Args:
         language: script, yaml, markdown, json; anything else stays plain.
     """
-    lines = text.splitlines()
+    lines = split_lines(text)
+    if len(lines) > 1 and not lines[-1]:
+        lines.pop()  # a line end at the end of a text begins no line that anybody wrote
     if language not in LEXERS:
         return [_plain(line) for line in lines]
     coloured = _coloured("\n".join(lines), language)

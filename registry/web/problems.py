@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
+from opl.document.text import split_lines
 from opl.errors import Problem, Severity
 from registry.models import PatternVersion
 
@@ -27,7 +28,7 @@ class ShownProblem:
 
 def shown(problems: Iterable[Problem], text: str) -> list[ShownProblem]:
     """The findings in the order of the text, errors first on a line."""
-    lines = text.splitlines()
+    lines = split_lines(text)
     ordered = sorted(problems, key=lambda one: (one.line, ORDER[one.severity], one.column))
     return [_shown(problem, lines) for problem in ordered]
 

@@ -9,6 +9,7 @@ so that a line of a guide can be linked to.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
@@ -40,7 +41,7 @@ def prose(text: str, *, shift: int = 0, anchors: bool = True) -> tuple[SafeStrin
     tokens = parser.parse(text)
     headings: list[Heading] = []
     used: set[str] = set()
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+    for token, following in zip_longest(tokens, tokens[1:]):
         if anchors and token.type == "heading_open" and following is not None:
             headings.append(_anchor(token, following.content, used))
         if token.type in ("heading_open", "heading_close"):

@@ -37,6 +37,7 @@ of_pattern = [
     path("compare/", page(compare.compare), name="compare"),
     path("edit/", page(changes.edit), name="edit"),
     path("fork/", page(publishing.fork), name="fork"),
+    path("merge/", page(publishing.merge), name="merge"),
     path("rate/", page(feedback.rate), name="rate"),
     path("comment/", page(feedback.comment), name="comment"),
     path("report/", page(feedback.report), name="report"),

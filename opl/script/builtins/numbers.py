@@ -165,7 +165,9 @@ def min_(context: Context, list_: Any, key: Any = None, *more: Any) -> Any:
 
 
 def _extreme(context: Context, name: str, list_: Any, key: Any, more: tuple[Any, ...], largest: bool) -> Any:
-    if type(list_) is list and key is not None:
+    if (type(list_) is list and key is not None) or type(key) is Function:
+        if type(list_) is not list and list_ is not None:
+            raise TypeMismatch(f"{name} takes a key where a list is before it, not {with_article(list_)}")
         return best(context, name, list_, key, largest)
     if key is None and not more:
         if is_number(list_):

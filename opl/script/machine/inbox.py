@@ -36,7 +36,8 @@ class Inbox:
                     self.state["instants"] = 0
                     return _answer(wait, late=False)
         if not self._possible(wait):
-            return self._hopeless(wait)
+            answer = self._hopeless(wait)
+            return answer if self.state["ended"] is None else None  # stuck: nothing goes on
         f.data["pc"] = pc
         f.data["wait"] = wait
         if seconds is not None:

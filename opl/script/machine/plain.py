@@ -29,6 +29,7 @@ _OPERATORS = {"+": values.add, "-": values.subtract, "*": values.multiply, "/": 
 def link_block(block: list[Any]) -> Closure:
     """The closure of a block."""
     parts = [link_statement(statement) for statement in block]
+    places = [(statement[1], statement[2]) for statement in block]
     count = len(parts)
     if not parts:
         return lambda f: None
@@ -37,29 +38,26 @@ def link_block(block: list[Any]) -> Closure:
 
         def one(f: Frame) -> Any:
             f.count += 1
-            return only(f)
+            try:
+                return only(f)
+            except _FAULTS as error:
+                raise placed(error, *places[0]) from None
 
         return one
-    if count == 2:
-        first, second = parts
-
-        def two(f: Frame) -> Any:
-            f.count += 2
-            signal = first(f)
-            if signal is not None:
-                f.count -= 1
-                return signal
-            return second(f)
-
-        return two
 
     def many(f: Frame) -> Any:
         f.count += count
-        for number, part in enumerate(parts):
-            signal = part(f)
-            if signal is not None:
-                f.count -= count - number - 1
-                return signal
+        done = 0
+        try:
+            for part in parts:
+                done += 1
+                signal = part(f)
+                if signal is not None:
+                    f.count -= count - done
+                    return signal
+        except _FAULTS as error:
+            f.count -= count - done
+            raise placed(error, *places[done - 1]) from None
         return None
 
     return many

@@ -88,7 +88,7 @@ def _boolean(_schema: Schema, draw: Chance, name: str, _depth: int) -> bool:
 
 
 def _string(schema: Schema, draw: Chance, name: str, _depth: int) -> str:
-    words = [word for word in _QUOTED.findall(to_text(schema.get("description"))) if word.strip()]
+    words: list[str] = [word for word in _QUOTED.findall(to_text(schema.get("description"))) if word.strip()]
     if words:
         # The first word that a script asks about is nearly always the hopeful one.
         return words[0] if len(words) == 1 or draw.fraction() < _GOOD else draw.choice(words[1:])

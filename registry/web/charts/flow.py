@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 
 from registry.web.charts.svg import element, link, picture, shorten
 
-STEP_WIDTH, STEP_HEIGHT, GAP, PAD, HEADER = 248.0, 32.0, 16.0, 12.0, 26.0
+STEP_WIDTH, STEP_HEIGHT, GAP, PAD, HEADER = 236.0, 32.0, 16.0, 12.0, 26.0
 CHARACTER = 7.3  # width of one character of 12 px monospace, in px
 
 
@@ -59,7 +59,7 @@ def flow_diagram(steps: Sequence[Step], *, title: str, href: str = "") -> SafeSt
     edge = 6.0
     count = sum(1 for _step in walk(steps))
     return picture(
-        *_lane(lane, edge, edge, size.width, href),
+        *_lane(lane, edge, edge, href),
         width=size.width + 2 * edge,
         height=size.height + 2 * edge,
         title=title,
@@ -85,21 +85,22 @@ def step_size(step: Step) -> Size:
     sizes = [lane_size(lane) for lane in step.lanes]
     width = sum(size.width for size in sizes) + GAP * (len(sizes) - 1) + 2 * PAD
     height = max(size.height for size in sizes) + HEADER + PAD
-    return Size(width=max(width, STEP_WIDTH), height=height)
+    return Size(width=max(width, STEP_WIDTH + 2 * PAD), height=height)
 
 
 def lane_size(lane: Lane) -> Size:
     """The room of a lane, its label included."""
-    sizes = [step_size(step) for step in lane.steps] or [Size(width=STEP_WIDTH / 2, height=STEP_HEIGHT)]
+    sizes = [step_size(step) for step in lane.steps] or [Size(width=STEP_WIDTH, height=STEP_HEIGHT)]
     height = sum(size.height for size in sizes) + GAP * (len(sizes) - 1)
     return Size(width=max(size.width for size in sizes), height=height + (18.0 if lane.label else 0.0))
 
 
-def _lane(lane: Lane, x: float, y: float, width: float, href: str) -> list[SafeString]:
+def _lane(lane: Lane, x: float, y: float, href: str) -> list[SafeString]:
+    """The steps below one another, aligned on the left, where reading begins."""
     parts: list[SafeString] = []
-    middle = x + width / 2
+    middle = x + STEP_WIDTH / 2
     if lane.label:
-        parts.append(element("text", shorten(lane.label, 36), class_="dim", x=middle, y=y + 11, text_anchor="middle"))
+        parts.append(element("text", shorten(lane.label, 36), class_="dim", x=x + 2, y=y + 11))
         y += 18.0
     if not lane.steps:
         parts.append(element("text", _("nothing"), class_="dim", x=middle, y=y + 20, text_anchor="middle"))
@@ -107,7 +108,7 @@ def _lane(lane: Lane, x: float, y: float, width: float, href: str) -> list[SafeS
         size = step_size(step)
         if index:
             parts.append(_arrow(middle, y - GAP, y))
-        parts.extend(_step(step, middle - size.width / 2, y, size, href))
+        parts.extend(_step(step, x, y, size, href))
         y += size.height + GAP
     return parts
 
@@ -140,12 +141,10 @@ def _step(step: Step, x: float, y: float, size: Size, href: str) -> list[SafeStr
     frame = element("rect", class_="group", x=x, y=y, width=size.width, height=size.height, rx=8)
     head = _linked(step, href, _words(step, x + PAD, y + 17, size.width - 2 * PAD))
     parts = [frame, head]
-    sizes = [lane_size(lane) for lane in step.lanes]
-    total = sum(part.width for part in sizes) + GAP * (len(sizes) - 1)
-    left = x + (size.width - total) / 2
-    for lane, room in zip(step.lanes, sizes, strict=True):
-        parts.extend(_lane(lane, left, y + HEADER, room.width, href))
-        left += room.width + GAP
+    left = x + PAD
+    for lane in step.lanes:
+        parts.extend(_lane(lane, left, y + HEADER, href))
+        left += lane_size(lane).width + GAP
     return parts
 
 

@@ -29,12 +29,14 @@ def overview(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     pattern = find_pattern(request, owner, name)
     version = find_version(request, pattern)
     context = pattern_context(request, pattern, version, "overview")
+    given = facts.inputs(version)
     source_page = reverse("registry:source", args=[owner, name])
     context |= {
         "when_to_use": facts.text_of(version, "when_to_use"),
         "when_not_to_use": facts.text_of(version, "when_not_to_use", "when_not"),
         "insights": facts.insights(version),
-        "inputs": facts.inputs(version),
+        "inputs": [one for one in given if not one.is_initial],
+        "initial": [one for one in given if one.is_initial],
         "rules": facts.rules(version),
         "abilities": facts.abilities(version.events),
         "flow": script_flow(version, href=f"{source_page}{context['pinned']}"),

@@ -13,9 +13,18 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from registry.errors import InvalidDocument, NotThere, RegistryError, VersionTaken
+from registry.errors import (
+    Conflict,
+    InvalidDocument,
+    InvalidRequest,
+    MergeConflicts,
+    NotThere,
+    RegistryError,
+    VersionTaken,
+)
 from registry.models import Draft, Owner
 from registry.services import deriving, drafts, finding, publishing
+from registry.web.facts import as_text
 from registry.web.forms.publishing import ForkForm, PublishForm
 from registry.web.pages import blame, find_pattern, find_version
 from registry.web.problems import shown
@@ -171,6 +180,43 @@ def fork(request: HttpRequest, owner: str, name: str) -> HttpResponse:
             return redirect(made.get_absolute_url())
     context = {"form": form, "pattern": pattern, "version": version}
     return render(request, "registry/fork.html", context, status=422 if form.is_bound and form.errors else 200)
+
+
+@login_required
+def merge(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    """Take over what another version changed since the common ancestor; conflicts are decided on the page."""
+    pattern = find_pattern(request, owner, name)
+    ours = find_version(request, pattern, "latest")
+    theirs_name = (request.POST.get("theirs") or request.GET.get("theirs") or "").strip()[:200]
+    context: dict[str, Any] = {"pattern": pattern, "ours": ours, "theirs_name": theirs_name}
+    if not theirs_name:
+        return render(request, "registry/merge.html", context)
+    try:
+        theirs = finding.version(theirs_name if "/" in theirs_name else f"{pattern}@{theirs_name}", request.user)
+    except NotThere as error:
+        return render(request, "registry/merge.html", {**context, "refusal": str(error)}, status=404)
+    context["theirs"] = theirs
+    if request.method != "POST":
+        return render(request, "registry/merge.html", context)
+    choices = {key.removeprefix("choice:"): value for key, value in request.POST.items() if key.startswith("choice:")}
+    try:
+        published = deriving.merge(
+            ours=ours, theirs=theirs, user=request.user, now=timezone.now(), via="web", choices=choices
+        )
+    except MergeConflicts as error:
+        context |= {"conflicts": [_shown_conflict(conflict) for conflict in error.conflicts], "choices": choices}
+        return render(request, "registry/merge.html", context, status=409)
+    except InvalidDocument as error:
+        return render(request, "registry/merge.html", {**context, "problems": error.problems}, status=422)
+    except (InvalidRequest, Conflict) as error:
+        return render(request, "registry/merge.html", {**context, "refusal": str(error)}, status=error.status)
+    return _published(request, published)
+
+
+def _shown_conflict(conflict: dict[str, Any]) -> dict[str, Any]:
+    """A conflict with its three values as text."""
+    sides = {side: as_text(conflict.get(side)) for side in ("base", "ours", "theirs")}
+    return {"pointer": conflict["pointer"], "line": conflict.get("line", 0), **sides}
 
 
 def _text(source: bytes) -> str:
