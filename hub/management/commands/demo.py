@@ -182,7 +182,8 @@ class Command(BaseCommand):
         own = node.run(version["pattern"], proposal="A lighthouse museum", reviewers=["captain", "painter", "cook"])
         self.tell_run(own)
         self.tell_run(node.run("library/consensus", proposal="Open the museum on Mondays?"))
-        node.ask("POST", f"/patterns/{version['pattern']}/ratings", json={"stars": 5, "text": "Short and fair."})
+        rating = {"stars": 5, "words": "Short and fair."}
+        node.ask("PUT", f"/patterns/{version['pattern']}/ratings", json=rating)
         shown = node.ask("GET", f"/patterns/{version['pattern']}/ratings")["results"][0]
         self.say(f"rated {shown['stars']} stars{', marked as somebody who ran it' if shown.get('ran_it') else ''}")
         return str(version["pattern"])
