@@ -11,6 +11,7 @@ one YAML document.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from opl.document import reading
 from opl.document.canonical import NotCanonical, digest, script_value, semantic_digest
 from opl.document.fields import common_fields
 from opl.document.load import DEFAULT, Loaded, LoadLimits, load_text
-from opl.document.markdown import FrontMatter, fences, front_matter
+from opl.document.markdown import Fence, FrontMatter, fences, front_matter
 from opl.document.model import (
     Document,
     Envelope,
@@ -74,7 +75,7 @@ def read(data: bytes, *, file: str = "", limits: LoadLimits = DEFAULT) -> Readin
     elif _is_markdown(text, suffix):
         reading_ = Reading(_component(data, text, Loaded(text=text), text, 1), tuple(problems))
     else:
-        reading_ = _read_yaml(data, load_text(text, limits=limits, before=problems))
+        reading_ = _read_yaml(data, load_text(text, limits=limits, before=problems), text)
     document = replace(reading_.document, file=file) if reading_.document else None
     return Reading(document, _in_file(reading_.problems, file))
 
@@ -121,11 +122,11 @@ def _read_front(
     return Reading(_component(data, text, loaded, body, front.body_line), loaded.problems)
 
 
-def _read_yaml(data: bytes, loaded: Loaded, text: str | None = None) -> Reading:
+def _read_yaml(data: bytes, loaded: Loaded, text: str) -> Reading:
     if not isinstance(loaded.value, dict):
         return Reading(None, (*loaded.problems, *_not_a_mapping(loaded)))
     envelope, kind, problems = _recognised(loaded)
-    document = _from_yaml(data, loaded.text if text is None else text, loaded, envelope, kind)
+    document = _from_yaml(data, text, loaded, envelope, kind)
     return Reading(document, (*loaded.problems, *problems))
 
 
@@ -252,7 +253,8 @@ def _script(data: bytes, text: str) -> Document:
 
 def _component(data: bytes, text: str, loaded: Loaded, body: str, body_line: int) -> Document:
     value = loaded.value if isinstance(loaded.value, dict) else {}
-    scripts = scripts_in_fences(fences(body, body_line))
+    fenced = fences(body, body_line)
+    scripts = scripts_in_fences(fenced)
     kind = _component_kind(reading.string(value, "component_type"), bool(scripts))
     document = Document(
         envelope=Envelope.COMPONENT,
@@ -270,7 +272,20 @@ def _component(data: bytes, text: str, loaded: Loaded, body: str, body_line: int
     profile = ProfileSource(name=document.name, value=value, prompt=body.strip(), line=body_line)
     profiles = (profile,) if reading.string(value, "component_type") in _PROFILE_TYPES else ()
     patterns = tuple(_extracted(document, script) for script in scripts)
-    return replace(document, profiles=profiles, patterns=patterns)
+    embedded = tuple(_embedded(fenced))
+    return replace(document, profiles=profiles, patterns=patterns, embedded=embedded)
+
+
+def _embedded(fenced: list[Fence]) -> Iterator[Document]:
+    """The documents that stand in YAML fences, with their places in the whole file."""
+    for fence in fenced:
+        if fence.language not in ("yaml", "yml") or fence.indent:
+            continue
+        data = fence.text.encode()
+        loaded = load_text(fence.text, first_line=fence.first_line)
+        document = _read_yaml(data, loaded, fence.text).document if loaded.ok else None
+        if document is not None and document.kind is not Kind.OTHER and document.name:
+            yield document
 
 
 def _component_kind(given: str, has_scripts: bool) -> Kind:

@@ -203,6 +203,7 @@ class Document:
 
     profiles: tuple[ProfileSource, ...] = ()  # that the document defines
     patterns: tuple[Document, ...] = ()  # of a component: one for each fenced script
+    embedded: tuple[Document, ...] = ()  # of Markdown: the documents that stand in its YAML fences
 
     @property
     def main_scripts(self) -> tuple[ScriptSource, ...]:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from opl.check import check
 from opl.document.load import load
 from opl.document.schemas import FOLDER, schemas, security_profiles
-from opl.document.security import DEFAULT_PROFILE, POWERFUL
+from opl.document.security import DEFAULT_PROFILE, POWERFUL, allowance
 from opl.document.validate import check_parameters, unknown_keys, validate, validate_with
 
 OURS = (
@@ -23,6 +24,7 @@ OURS = (
     "pattern",
     "problem",
     "profile",
+    "program",
     "scan-rules",
     "security-profile",
 )
@@ -80,6 +82,15 @@ def test_invalid_examples_are_refused_for_the_reason_they_name(name: str, path: 
     assert all(p.line >= 2 and p.message and p.hint for p in problems), problems
 
 
+class TestPrograms:
+    def test_are_what_the_compiler_writes(self, tournament) -> None:
+        report = check(tournament.encode())
+
+        assert report.programs
+        for program in report.programs.values():
+            assert validate(program, "program") == []
+
+
 class TestSecurityProfiles:
     def test_hold_to_their_schema_and_their_file_names(self) -> None:
         for path in sorted((FOLDER / "security").glob("*.json")):
@@ -98,6 +109,16 @@ class TestSecurityProfiles:
             "state:entity:create",
             "state:entity:update",
         }
+
+    def test_primitives_count_as_what_they_do(self, document) -> None:
+        head = "type: orchestration_pattern\nname: ab\nsecurity_profile: "
+        plain, reporter, strong = (
+            allowance(document(head + name)) for name in ("dsl_interpreter", "reporter", "orchestrator")
+        )
+
+        assert plain.refused(["primitive:spawn_agent", "primitive:broadcast_task"]) == ["primitive:spawn_agent"]
+        assert reporter.refused(["judgement:ask", "primitive:track_metrics"]) == ["judgement:ask"]
+        assert strong.refused(["primitive:spawn_agent", "primitive:start_pattern", "human:ask"]) == []
 
     def test_scan_rules_hold_to_theirs(self) -> None:
         rules = json.loads((FOLDER / "scan" / "rules.json").read_text())

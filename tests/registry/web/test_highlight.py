@@ -22,7 +22,9 @@ class TestHighlight:
     @pytest.mark.parametrize("language", ["script", "yaml", "markdown", "json", "plain"])
     @given(text=st.text(st.characters(blacklist_categories=("Cs", "Cc"), whitelist_characters="\n\t"), max_size=200))
     def test_changes_nothing_of_the_text(self, language: str, text: str) -> None:
-        assert plain(highlight(text, language)) == (split_lines(text)[:-1] if text.endswith("\n") else split_lines(text))
+        assert plain(highlight(text, language)) == (
+            split_lines(text)[:-1] if text.endswith("\n") else split_lines(text)
+        )
 
     def test_colours_keywords_strings_and_what_is_asked(self) -> None:
         line = highlight('EVENT completion:async {prompt: "Ask {{name}}"}', "script")[0]
