@@ -94,7 +94,7 @@ USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "static-root"
+STATIC_ROOT = ENVIRONMENT.data_dir / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -187,6 +187,7 @@ CELERY = {
         "unacked_restore_throttle": 1,
     },
     "broker_connection_retry_on_startup": True,
+    "beat_schedule": {"reap": {"task": "execution.tasks.reap", "schedule": 2.0}},
 }
 
 LOGGING = {
@@ -202,5 +203,6 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         "httpx2": {"level": "WARNING"},
         "httpcore2": {"level": "WARNING"},
+        "mcp": {"level": "WARNING"},
     },
 }

@@ -122,8 +122,10 @@ def scan(subject: str | Document) -> tuple[Finding, ...]:
         return _ordered(_scan_text(subject))
     found = list(_scan_text(subject.text))
     seen = {(finding.code, finding.excerpt) for finding in found}
-    more = (*_scan_hidden(subject), *_scan_names(subject))
-    found += [finding for finding in more if (finding.code, finding.excerpt) not in seen]
+    for finding in (*_scan_hidden(subject), *_scan_names(subject)):
+        if (finding.code, finding.excerpt) not in seen:
+            seen.add((finding.code, finding.excerpt))
+            found.append(finding)
     return _ordered(found)
 
 

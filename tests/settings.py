@@ -10,9 +10,9 @@ for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", 
     os.environ.pop(name, None)
 
 from hub.settings import *  # noqa: E402, F403  the settings under test
-from hub.settings import LOGGING  # noqa: E402
+from hub.settings import LOGGING, STATIC_ROOT  # noqa: E402
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGGING["handlers"]["console"]["formatter"] = "plain"  # type: ignore[index]
 
-WHITENOISE_AUTOREFRESH = True  # looks for files when they are asked for, so no folder of collected ones is needed
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns about a folder that is not there

@@ -22,6 +22,7 @@ from typing import Any
 from execution.agents.base import Answer, Capabilities, Request, Reservation, Usage
 from execution.errors import AgentError
 from opl.script.chance import Chance
+from opl.script.rehearse.simulated import judgement
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -95,7 +96,12 @@ class SimulatedAgents:
             await self.sleep(latency * self.scale)
         if draw.fraction() >= persona.success_rate:
             raise AgentError(persona.failure, f"{request.agent_id} failed, as simulated", paid=False)
-        value = optimize(request, draw) if request.purpose == "optimization" else answer(request, persona, draw)
+        if request.purpose == "optimization":
+            value: Any = optimize(request, draw)
+        elif request.purpose == "judgement":
+            value = judgement(str(request.data.get("name")), request.shape, draw)
+        else:
+            value = answer(request, persona, draw)
         return Answer(value=value, duration_seconds=round(latency, 3), usage=_usage(request, value))
 
 
@@ -186,7 +192,8 @@ def _string(schema: Mapping[str, Any], name: str, persona: Persona, draw: Chance
     words = _QUOTED.findall(str(schema.get("description", "")))
     if words:
         # The first word a script asks about is nearly always the hopeful one.
-        return words[0] if len(words) == 1 or draw.fraction() < persona.quality else draw.choice(words[1:])
+        hopeful = len(words) == 1 or draw.fraction() < persona.quality
+        return str(words[0] if hopeful else draw.choice(words[1:]))
     return f"simulated {name or 'text'} {draw.integer(1, 999)}"
 
 

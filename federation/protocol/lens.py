@@ -69,6 +69,7 @@ class Lens:
     fields: tuple[tuple[str, str], ...]  # JSON Pointers: a member moves from → to, in this order
     values: tuple[Value, ...]  # values to respell, after the moves
     defaults: Mapping[str, Any]  # JSON Pointer → what to put where nothing stands
+    scripts: tuple[str, ...]  # JSON Pointers: where scripts stand after the moves; every text below them counts
     tool_use: ToolUse | None  # tool calls in scripts become EVENT statements
     losses: tuple[str, ...]  # what does not survive, a sentence each
 
@@ -141,6 +142,9 @@ def read(value: Any) -> Lens:
         fields=tuple(_move(entry) for entry in _entries(get("fields", []), "lens.fields")),
         values=tuple(_value(entry) for entry in _entries(get("values", []), "lens.values")),
         defaults={_pointer(at, "lens.defaults"): new for at, new in _map(get("defaults", {}), "lens.defaults").items()},
+        scripts=tuple(
+            _pointer(entry, "lens.scripts[]") for entry in _entries(get("scripts", ["/dsl"]), "lens.scripts")
+        ),
         tool_use=None if get("tool_use") is None else _tool_use(get("tool_use")),
         losses=fields.texts(get("losses"), "lens.losses", most=MOST_ENTRIES, longest=1_000),
     )

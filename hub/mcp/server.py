@@ -50,7 +50,9 @@ def make_server() -> MCPServer:
         instructions=INSTRUCTIONS,
         token_verifier=HubTokens(),
         auth=AuthSettings(
-            issuer_url=AnyHttpUrl(settings.PUBLIC_URL), resource_server_url=AnyHttpUrl(f"{settings.PUBLIC_URL}/mcp")
+            issuer_url=AnyHttpUrl(settings.PUBLIC_URL),
+            resource_server_url=AnyHttpUrl(f"{settings.PUBLIC_URL}/mcp"),
+            validate_token_resource=True,
         ),
         log_level="WARNING",
     )

@@ -277,6 +277,8 @@ class Composer:
         return Problem(code=code, message=message, hint=hint, line=line, column=column, length=length)
 
     def _report(self, code: str, message: str, offset: int, hint: str, length: int = 1) -> None:
+        if len(self.problems) == _MOST_PROBLEMS:
+            raise self._refused("too-many-problems", f"more than {_MOST_PROBLEMS} problems", offset)
         self.problems.append(self._problem(code, message, offset, hint, length))
 
     def _unfederable(self, what: str, offset: int) -> None:
@@ -301,7 +303,9 @@ def _end(event: Any) -> int:
     return offset
 
 
+_MOST_PROBLEMS = 100  # after which reading gives up
 _LIMIT_HINTS = {
+    "too-many-problems": "mend these first",
     "depth": "flatten the document",
     "nodes": "split the document",
     "expansion": "write the values out where they are needed",

@@ -11,19 +11,17 @@ one YAML document.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from opl.document import reading
 from opl.document.canonical import NotCanonical, digest, script_value, semantic_digest
-from opl.document.inputs import inputs_of, schema_of
-from opl.document.lineage import forks_of, parents_of
+from opl.document.fields import common_fields
 from opl.document.load import DEFAULT, Loaded, LoadLimits, load_text
-from opl.document.markdown import FrontMatter, fences, front_matter
+from opl.document.markdown import Fence, FrontMatter, fences, front_matter
 from opl.document.model import (
-    AdaptiveRule,
     Document,
     Envelope,
     Kind,
@@ -77,7 +75,7 @@ def read(data: bytes, *, file: str = "", limits: LoadLimits = DEFAULT) -> Readin
     elif _is_markdown(text, suffix):
         reading_ = Reading(_component(data, text, Loaded(text=text), text, 1), tuple(problems))
     else:
-        reading_ = _read_yaml(data, load_text(text, limits=limits, before=problems))
+        reading_ = _read_yaml(data, load_text(text, limits=limits, before=problems), text)
     document = replace(reading_.document, file=file) if reading_.document else None
     return Reading(document, _in_file(reading_.problems, file))
 
@@ -124,11 +122,11 @@ def _read_front(
     return Reading(_component(data, text, loaded, body, front.body_line), loaded.problems)
 
 
-def _read_yaml(data: bytes, loaded: Loaded, text: str | None = None) -> Reading:
+def _read_yaml(data: bytes, loaded: Loaded, text: str) -> Reading:
     if not isinstance(loaded.value, dict):
         return Reading(None, (*loaded.problems, *_not_a_mapping(loaded)))
     envelope, kind, problems = _recognised(loaded)
-    document = _from_yaml(data, loaded.text if text is None else text, loaded, envelope, kind)
+    document = _from_yaml(data, text, loaded, envelope, kind)
     return Reading(document, (*loaded.problems, *problems))
 
 
@@ -209,7 +207,7 @@ def _from_yaml(data: bytes, text: str, loaded: Loaded, envelope: Envelope, kind:
         mode=mode_of(scripts),
         profiles=_yaml_profiles(loaded) if kind is Kind.PROFILE else (),
     )
-    return replace(base, **_common(loaded))
+    return replace(base, **common_fields(loaded))
 
 
 def mode_of(scripts: tuple[ScriptSource, ...]) -> Mode:
@@ -223,100 +221,6 @@ def _strategy(value: Any, scripts: tuple[ScriptSource, ...]) -> str:
     prose = [script.text for script in scripts if script.role is Role.SCRIPT and not script.formal]
     other = [reading.string(value, key) for key in ("pattern_instructions", "strategy", "initial_prompt")]
     return "\n\n".join(text for text in [*prose, *other] if text)
-
-
-def _common(loaded: Loaded) -> dict[str, Any]:
-    """The fields that YAML documents and front matter share."""
-    value = loaded.value
-    inputs = inputs_of(value)
-    return {
-        "loaded": loaded,
-        "name": reading.written(loaded, "/name"),
-        "version": reading.written(loaded, "/version"),
-        "description": (
-            reading.string(value, "description") or reading.string(value, "pattern", "description")
-        ).strip(),
-        "author": reading.string(value, "author"),
-        "tags": _tags(value),
-        "metadata": reading.mapping(value, "metadata"),
-        "parameters": schema_of(inputs),
-        "variables": reading.mapping(value, "variables") or reading.mapping(value, "pattern", "variables"),
-        "inputs": inputs,
-        "adaptive_rules": _rules(loaded),
-        "actions": _either(value, "actions"),
-        "orchestration_flow": _either(value, "orchestration_flow"),
-        "discovery_insights": _insights(value),
-        "helpers": _either(value, "helpers"),
-        "agents": _either(value, "agents"),
-        "dependencies": reading.strings(value, "dependencies"),
-        "routing": value.get("routing", value.get("routing_rules")),
-        "transformers": tuple(reading.sequence(value, "transformers")),
-        "verification": reading.mapping(value, "verification"),
-        "learned_from": _learned_from(value),
-        "performance": reading.mapping(value, "performance"),
-        "capabilities": _capabilities(value),
-        "security_profile": reading.string(value, "security_profile"),
-        "success_when": reading.string(value, "success_when") or reading.string(value, "pattern", "success_when"),
-        "score": reading.string(value, "score") or reading.string(value, "pattern", "score"),
-        "lineage": parents_of(loaded),
-        "forks": forks_of(value),
-    }
-
-
-def _either(value: Any, key: str) -> Mapping[str, Any]:
-    """A section that may stand under ``pattern`` or at the top."""
-    return reading.mapping(value, "pattern", key) or reading.mapping(value, key)
-
-
-def _tags(value: Any) -> tuple[str, ...]:
-    tags = [*reading.strings(value, "tags"), *reading.strings(value, "metadata", "tags")]
-    return tuple(dict.fromkeys(tags))
-
-
-def _insights(value: Any) -> tuple[str, ...]:
-    told = [
-        *reading.strings(value, "pattern", "discovery_insights"),
-        *reading.strings(value, "discovery_insights"),
-    ]
-    for item in [*reading.sequence(value, "learnings"), *reading.sequence(value, "metadata", "learnings")]:
-        told += [item] if isinstance(item, str) else [reading.first_string(item, "insight", "learning")]
-    return tuple(dict.fromkeys(text for text in told if text))
-
-
-def _learned_from(value: Any) -> tuple[Mapping[str, Any], ...]:
-    found = reading.dig(value, "learned_from")
-    items = found if isinstance(found, list) else [found]
-    return tuple(item for item in items if isinstance(item, dict))
-
-
-def _capabilities(value: Any) -> tuple[str, ...] | None:
-    """A list of names, or KSI's mapping of names to booleans; None where nothing is said."""
-    found = reading.dig(value, "capabilities")
-    if isinstance(found, dict):
-        return tuple(name for name, allowed in found.items() if allowed)
-    return reading.strings(value, "capabilities") if found is not None else None
-
-
-def _rules(loaded: Loaded) -> tuple[AdaptiveRule, ...]:
-    found = []
-    for path in ("/pattern/adaptive_rules", "/adaptive_rules"):
-        for index, rule in enumerate(reading.sequence(loaded.value, *path[1:].split("/"))):
-            if not isinstance(rule, dict):
-                continue
-            line, column = loaded.position(f"{path}/{index}/condition")
-            action = rule.get("action")
-            found.append(
-                AdaptiveRule(
-                    condition=reading.string(rule, "condition"),
-                    action=action if isinstance(action, str) else "",
-                    rationale=reading.string(rule, "rationale"),
-                    pointer=f"{path}/{index}",
-                    line=line,
-                    column=column,
-                    value=rule,
-                )
-            )
-    return tuple(found)
 
 
 def _yaml_profiles(loaded: Loaded) -> tuple[ProfileSource, ...]:
@@ -349,7 +253,8 @@ def _script(data: bytes, text: str) -> Document:
 
 def _component(data: bytes, text: str, loaded: Loaded, body: str, body_line: int) -> Document:
     value = loaded.value if isinstance(loaded.value, dict) else {}
-    scripts = scripts_in_fences(fences(body, body_line))
+    fenced = fences(body, body_line)
+    scripts = scripts_in_fences(fenced)
     kind = _component_kind(reading.string(value, "component_type"), bool(scripts))
     document = Document(
         envelope=Envelope.COMPONENT,
@@ -363,11 +268,24 @@ def _component(data: bytes, text: str, loaded: Loaded, body: str, body_line: int
         mode=Mode.EXECUTABLE if scripts else Mode.GUIDED,
     )
     if value:
-        document = replace(document, **_common(loaded))
+        document = replace(document, **common_fields(loaded))
     profile = ProfileSource(name=document.name, value=value, prompt=body.strip(), line=body_line)
     profiles = (profile,) if reading.string(value, "component_type") in _PROFILE_TYPES else ()
     patterns = tuple(_extracted(document, script) for script in scripts)
-    return replace(document, profiles=profiles, patterns=patterns)
+    embedded = tuple(_embedded(fenced))
+    return replace(document, profiles=profiles, patterns=patterns, embedded=embedded)
+
+
+def _embedded(fenced: list[Fence]) -> Iterator[Document]:
+    """The documents that stand in YAML fences, with their places in the whole file."""
+    for fence in fenced:
+        if fence.language not in ("yaml", "yml") or fence.indent:
+            continue
+        data = fence.text.encode()
+        loaded = load_text(fence.text, first_line=fence.first_line)
+        document = _read_yaml(data, loaded, fence.text).document if loaded.ok else None
+        if document is not None and document.kind is not Kind.OTHER and document.name:
+            yield document
 
 
 def _component_kind(given: str, has_scripts: bool) -> Kind:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from opl.document.load import Loaded
+from opl.document.text import Lines
 
 
 class Envelope(StrEnum):
@@ -55,6 +56,7 @@ class Layout(StrEnum):
 
     BLOCK = "block"  # line by line, every line indented alike
     INLINE = "inline"  # on one line, beginning at ``first_column``
+    QUOTED = "quoted"  # escaped or folded by YAML, with a map back to the source
     FOLDED = "folded"  # rewrapped by YAML: only its beginning can be named
 
 
@@ -73,6 +75,8 @@ class ScriptSource:
     role: Role = Role.SCRIPT
     layout: Layout = Layout.BLOCK
     formal: bool = True  # whether the author declared it to be a script: what does not compile is an error
+    offsets: tuple[int, ...] = field(default=(), repr=False, compare=False)  # of a quoted text: see ``quoted``
+    lines: Lines | None = field(default=None, repr=False, compare=False)  # of the source, for ``offsets``
 
     @property
     def key(self) -> str:
@@ -83,6 +87,9 @@ class ScriptSource:
         """Where in the file a place is that was counted with ``first_line`` as the first line."""
         if self.layout is Layout.FOLDED:
             return self.first_line, self.first_column
+        if self.layout is Layout.QUOTED and self.lines is not None:
+            offset = Lines(self.text, self.first_line).start(line) + max(column - 1, 0)
+            return self.lines.place(self.offsets[min(offset, len(self.offsets) - 1)])
         if self.layout is Layout.BLOCK or line == self.first_line:
             return line, column + self.first_column - 1 if column else 0
         return line, column
@@ -196,6 +203,7 @@ class Document:
 
     profiles: tuple[ProfileSource, ...] = ()  # that the document defines
     patterns: tuple[Document, ...] = ()  # of a component: one for each fenced script
+    embedded: tuple[Document, ...] = ()  # of Markdown: the documents that stand in its YAML fences
 
     @property
     def main_scripts(self) -> tuple[ScriptSource, ...]:

@@ -205,6 +205,7 @@ class _Builder:
         if prompt or settings:
             name = reading.string(item, "name") or f"{origin}#{len(self.parts)}"
             self._add(ResolvedComponent(name=name, origin=origin, prompt=prompt, settings=settings))
+        self.model = reading.string(settings, "model") or self.model
         self._grant(settings.get("capabilities"))
         return None
 
@@ -233,11 +234,11 @@ class _Builder:
         return match is None or bool(self.variables.get(match[2])) is not bool(match[1])
 
 
-_PROMPT_KEYS = ("prompt", "content", "instructions")
+_PROMPT_KEYS = ("prompt", "system_prompt", "content", "instructions")
 
 
 def _prompt_of(value: Any) -> str:
-    """The text of an inline component: ``prompt``, ``content`` or ``instructions``."""
+    """The text of an inline component: ``prompt``, ``system_prompt``, ``content`` and ``instructions``."""
     return "\n\n".join(text for key in _PROMPT_KEYS if (text := reading.string(value, key)))
 
 

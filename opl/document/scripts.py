@@ -17,10 +17,12 @@ from typing import Any
 
 from opl.document import reading
 from opl.document.canonical import digest
+from opl.document.compose import Node
 from opl.document.load import Loaded, pointer_of
 from opl.document.markdown import Fence, slug
 from opl.document.model import Layout, Role, ScriptSource
 from opl.document.prose import first_narrative, looks_like_script
+from opl.document.quoted import offsets
 from opl.document.text import split_lines
 
 _TITLE = re.compile(r"\A\s*##[ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
@@ -85,9 +87,50 @@ def _stages(value: Any) -> Iterator[_Found]:
             if str(parts[-1]) in _NO_SCRIPT or not text.strip():
                 continue
             names = [str(part) for part in parts[len(path) :]]
-            ours = reading.string(value, "type") == "orchestration_pattern"
-            formal = ours and first_narrative(text) is None
+            told = first_narrative(text) is not None
+            if told and "\n" not in text.strip():
+                continue  # a line of prose among the stages says what to do, it is no script that failed
+            formal = not told and reading.string(value, "type") == "orchestration_pattern"
             yield _Found(pointer=pointer, title=" / ".join(names) or path[-1], role=Role.FLOW, formal=formal)
+
+
+def flow_script(document_value: Any, scripts: Iterable[ScriptSource]) -> ScriptSource | None:
+    """
+    All stages of an ``orchestration_flow`` as one script, in their order, each on its own lines of the file.
+
+    None where there is no flow, or where a part of it is prose.
+    """
+    for path in (("pattern", "orchestration_flow"), ("orchestration_flow",)):
+        base = pointer_of(*path)
+        stages = [piece for piece in scripts if piece.role is Role.FLOW and piece.pointer.startswith(f"{base}/")]
+        told = [
+            text
+            for _, text, parts in reading.leaves(reading.dig(document_value, *path), *path)
+            if text.strip() and str(parts[-1]) not in _NO_SCRIPT
+        ]
+        if stages and len(stages) == len(told):
+            return _joined(stages, base)
+    return None
+
+
+def _joined(stages: list[ScriptSource], pointer: str) -> ScriptSource:
+    """Stages below one another; blank lines keep each at its line of the file."""
+    lines: list[str] = []
+    for stage in stages:
+        lines += [""] * (stage.first_line - 1 - len(lines))
+        lines += split_lines(stage.text.rstrip())
+    text = "\n".join(lines) + "\n"
+    return ScriptSource(
+        title="orchestration_flow",
+        slug="orchestration-flow",
+        number=1,
+        text=text,
+        first_line=1,
+        first_column=1,
+        pointer=pointer,
+        digest=digest(text.encode("utf-8", "surrogatepass")),
+        role=Role.FLOW,
+    )
 
 
 def _conditions(value: Any) -> Iterator[_Found]:
@@ -106,7 +149,10 @@ def _source(loaded: Loaded, found: _Found) -> ScriptSource:
     if node is None:  # found by walking the same value, so it is there
         raise LookupError(found.pointer)
     text: str = node.value
-    layout, line, column = _placed(loaded, node.start, node.end, node.style, text)
+    layout, line, column = _placed(loaded, node, text)
+    source = loaded.text[node.start : node.end]
+    bent = layout is Layout.FOLDED or (layout is Layout.INLINE and len(source) != len(text) + 2 * bool(node.style))
+    back = offsets(source, node.style, text, node.start) if bent and node.style != ">" else None
     return ScriptSource(
         title=found.title,
         slug=slug(found.title) or "script",
@@ -117,20 +163,22 @@ def _source(loaded: Loaded, found: _Found) -> ScriptSource:
         pointer=found.pointer,
         digest=digest(text.encode("utf-8", "surrogatepass")),
         role=found.role,
-        layout=layout,
+        layout=Layout.QUOTED if back else layout,
         formal=found.formal,
+        offsets=back or (),
+        lines=loaded.lines if back else None,
     )
 
 
-def _placed(loaded: Loaded, start: int, end: int, style: str, text: str) -> tuple[Layout, int, int]:
-    line, column = loaded.lines.place(start)
-    if style == "|":
-        source = loaded.text[loaded.lines.start(line + 1) : end]
+def _placed(loaded: Loaded, node: Node, text: str) -> tuple[Layout, int, int]:
+    line, column = loaded.lines.place(node.start)
+    if node.style == "|":
+        source = loaded.text[loaded.lines.start(line + 1) : node.end]
         return Layout.BLOCK, line + 1, _block_indent(source, text) + 1
-    if style == ">":
+    if node.style == ">":
         return Layout.FOLDED, line + 1, 1
-    last, _ = loaded.lines.place(max(start, end - 1))
-    inside = column + (1 if style else 0)
+    last, _ = loaded.lines.place(max(node.start, node.end - 1))
+    inside = column + (1 if node.style else 0)
     return (Layout.INLINE if last == line else Layout.FOLDED), line, inside
 
 

@@ -36,6 +36,20 @@ POWERFUL = frozenset(
         "state:entity:update",
     )
 )
+_SAME_AS = {
+    "judgement:ask": "completion:async",
+    "primitive:await_responses": "completion:async",
+    "primitive:broadcast_task": "completion:async",
+    "primitive:delegate_subtask": "completion:async",
+    "primitive:evaluate_results": "completion:async",
+    "primitive:list_agents": "agent:list",
+    "primitive:query_agent_status": "agent:list",
+    "primitive:select_best": "completion:async",
+    "primitive:should_continue": "completion:async",
+    "primitive:spawn_agent": "agent:spawn",
+    "primitive:start_pattern": "orchestration:start",
+    "primitive:terminate_agent": "agent:terminate",
+}  # what an orchestration primitive does, as the event that does the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +63,17 @@ class Allowance:
 
     def allows(self, event: str) -> bool:
         """Whether a pattern may use this event."""
-        if event not in POWERFUL:
-            return True
-        return any(event.startswith(each[:-1]) if each.endswith("*") else event == each for each in self.events)
+        deed = _SAME_AS.get(event, event)
+        named = (event, deed)
+        return deed not in POWERFUL or any(_covers(each, name) for each in self.events for name in named)
 
     def refused(self, events: Iterable[str]) -> list[str]:
         """Those of the events that the pattern may not use, sorted."""
         return sorted({event for event in events if not self.allows(event)})
+
+
+def _covers(pattern: str, event: str) -> bool:
+    return event.startswith(pattern[:-1]) if pattern.endswith("*") else event == pattern
 
 
 def allowance(document: Document) -> Allowance:

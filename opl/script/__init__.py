@@ -12,5 +12,15 @@ The orchestration language: scripts, programs and the machine.
 from opl.script import machine
 from opl.script.compiler import Compilation, compile_script, program_hash
 from opl.script.machine import Limits, check_inputs
+from opl.script.outline import outline, tokens
 
-__all__ = ["Compilation", "Limits", "check_inputs", "compile_script", "machine", "program_hash"]
+__all__ = [
+    "Compilation",
+    "Limits",
+    "check_inputs",
+    "compile_script",
+    "machine",
+    "outline",
+    "program_hash",
+    "tokens",
+]

@@ -19,7 +19,7 @@ An instruction is ``[op, cost, …]``; ``cost`` is how many statements it counts
 ``leave, 0`` · ``unwind, 1, depth, pc``    end a loop or TRY; leave several at once
 ``try, 1, pc`` · ``catch, 0, name``
 ``event, 1, name, data, bind, temp, mode, raises, id, shape``
-``await, 1, name, source, mode, timeout, late, collect, partial``
+``await, 1, name, source, mode, timeout, late, collect, partial, void``
 ``wait, 1, e`` · ``track, 1, e``
 ``parallel, 1, limit, branches, exit``     ``yield, 0, k, e`` · ``end, 0``
 ``return, 1, e`` · ``use, 1, e``
@@ -272,7 +272,7 @@ class Codegen(Lifting):
         timeout = self.value(node.timeout) if node.timeout is not None else None
         collect = self.value(node.collect) if node.collect is not None else None
         late, end = Label(), Label()
-        self.emit(node.at, "await", 1, node.name, source, node.mode, timeout, late, collect, node.partial)
+        self.emit(node.at, "await", 1, node.name, source, node.mode, timeout, late, collect, node.partial, node.void)
         self.block(node.body)
         self.emit(node.at, "jump", 0, end)
         self.here(late)
@@ -469,15 +469,15 @@ class Codegen(Lifting):
             return ["do", *place, ["const", None]]
         word = "BREAK" if isinstance(node, Break) else "CONTINUE"
         if near is None or (near.branch and near.again is None):
-            self._stray(node, word, f"{word} stands outside a loop", "use RETURN to end the script")
-        elif near.branch and word == "BREAK":
-            self._stray(
-                node, word, "BREAK cannot end a FOREACH whose iterations run in parallel", "use CONTINUE, or RETURN"
-            )
+            return self._stray(node, word, f"{word} stands outside a loop", "use RETURN to end the script")
+        if near.branch and word == "BREAK":
+            message = "BREAK cannot end a FOREACH whose iterations run in parallel"
+            return self._stray(node, word, message, "use CONTINUE, or RETURN")
         return [word.lower(), *place]
 
-    def _stray(self, node: Stmt, word: str, message: str, hint: str) -> None:
+    def _stray(self, node: Stmt, word: str, message: str, hint: str) -> Lowered:
         self.lowering.problem(node.at, "opl.script.stray-jump", message, hint, length=len(word))
+        return ["do", node.at.line, node.at.column, ["const", None]]
 
     def _not_the_index(self, name: str, at: At) -> None:
         if name == INDEX:

@@ -109,6 +109,8 @@ def compile_script(
     _check_capabilities(codegen, capabilities, problems)
     _note_judgements(codegen, helpers, problems)
     inputs, initial = script_inputs(constants, names, lowering.optional, declared)
+    if "GENERATE_TASKS" in lowering.used and "tasks" not in inputs:
+        inputs["tasks"] = {"type": "list", "required": False, "line": 0}
     program = {
         "format": FORMAT,
         "title": script.title,

@@ -238,13 +238,13 @@ class Lowering:
                     severity=Severity.WARNING,
                     length=len(part.raw),
                 )
-                parts.append(part.raw)
+                parts.append([None, part.raw, None, []])
             else:
                 root = root_name(part.value)
                 if root is not None and (names.where is not None or names.find(root) is not None):
                     root = None
                 parts.append([self.lower(part.value, names), part.raw, root, [list(each) for each in part.filters]])
-        if node.bare and len(parts) == 1 and not isinstance(parts[0], str):
+        if node.bare and len(parts) == 1 and not isinstance(parts[0], str) and parts[0][0] is not None:
             value, _, _, filters = parts[0]
             return ["filtered", value, filters, node.at.line, node.at.column] if filters else value
         return ["text", parts, node.at.line, node.at.column]
@@ -257,6 +257,9 @@ class Lowering:
         if node.name == "%SHARE":
             value = ["call", "JSON.STRINGIFY", [self.lower(node.args[0], names)], node.at.line, node.at.column]
             return ["add", ["const", "STATE UPDATE: "], value, node.at.line, node.at.column]
+        if node.name in ("%WITH", "%AGGREGATE"):
+            args = [self.lower(argument, names) for argument in node.args]
+            return [node.name[1:].lower(), *args, node.at.line, node.at.column]
         kind = kind_of_call(node.name, self.helpers)
         if kind is CallKind.UNKNOWN:
             self._unknown(node)
@@ -301,7 +304,7 @@ class Lowering:
         slots: list[Lowered | None] = [
             self._argument(argument, index in positions, node, index, names) for index, argument in enumerate(node.args)
         ]
-        for keyword, argument in node.keywords.items():
+        for keyword, argument in self._directed(node.keywords).items():
             place = spec.keywords.get(keyword)
             if place is None or (place < len(slots) and slots[place] is not None):
                 known = ", ".join(sorted(spec.keywords)) or "none"
@@ -315,8 +318,19 @@ class Lowering:
                 continue
             slots += [None] * (place + 1 - len(slots))
             slots[place] = self._argument(argument, place in positions, node, place, names)
-        self._count(node, name, len(slots))
+        if not self._counted(node, name, len(slots)):
+            return ["const", None]
         return ["call", name, [each or ["const", None] for each in slots], node.at.line, node.at.column]
+
+    @staticmethod
+    def _directed(keywords: dict[str, Expr]) -> dict[str, Expr]:
+        """``descending=true`` says ``direction="DESC"``."""
+        if "descending" not in keywords:
+            return keywords
+        test = keywords["descending"]
+        words = [Const(at=test.at, value=word) for word in ("DESC", "ASC")]
+        direction = Ternary(at=test.at, condition=test, then=words[0], other=words[1])
+        return {**{key: value for key, value in keywords.items() if key != "descending"}, "direction": direction}
 
     def _grouped(self, node: Call, name: str, names: Names) -> Call:
         """Inside an aggregate, ``SUM(field)`` and ``COUNT()`` get the group as their list."""
@@ -328,7 +342,8 @@ class Lowering:
             return Call(at=node.at, name=node.name, args=[group], keywords=node.keywords)
         return Call(at=node.at, name=node.name, args=[group, *node.args], keywords=node.keywords)
 
-    def _count(self, node: Call, name: str, given: int) -> None:
+    def _counted(self, node: Call, name: str, given: int) -> bool:
+        """Whether a builtin takes so many arguments; a problem where it does not."""
         spec = BUILTINS[name]
         if given < spec.min_args or (spec.max_args is not None and given > spec.max_args):
             self.problem(
@@ -338,6 +353,8 @@ class Lowering:
                 f"write {spec.signature}",
                 length=len(node.name),
             )
+            return False
+        return True
 
     def _argument(self, node: Expr, predicate: bool, call: Call, index: int, names: Names) -> Lowered:
         if call.name.upper() == "GROUP_BY" and index == 2 and not isinstance(node, Lambda):
@@ -399,6 +416,7 @@ class Lowering:
                 f"write {method.signature or node.name}",
                 length=len(node.name),
             )
+            return ["const", None]
         return ["method", method.name, receiver, place, args, node.at.line, node.at.column]
 
     def place(self, node: Expr) -> list[Any] | None:
@@ -423,8 +441,9 @@ class Lowering:
             either: the argument is a predicate only where the first argument is a list (MAX, MIN).
         """
         if isinstance(node, Lambda):
-            return self._lambda(node, names)
-        if isinstance(node, Const):
+            found = self._lambda(node, names)
+            return ["either", found, ["const", None]] if either else found
+        if isinstance(node, Const) and type(node.value) in (str, int):
             return ["const", node.value]
         heads, alone = self._names_of(node, names)
         unbound = {name for name in heads | alone if not self._known(name, names)}
@@ -440,7 +459,9 @@ class Lowering:
         if name is not None and isinstance(node, Name) and name not in unbound:
             self.scope.reads.add(name)
             found = ["key", name, found, names.local.get(name) or ["var", name, node.at.line, node.at.column]]
-        return ["either", found, self._quietly(node, names)] if doubtful else found
+        if not either:
+            return found
+        return ["either", found, self._quietly(node, names) if doubtful else ["const", None]]
 
     def _quietly(self, node: Expr, names: Names) -> Lowered:
         """The argument as a plain value, without a warning for names that may speak of the element."""

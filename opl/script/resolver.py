@@ -354,9 +354,9 @@ def mirror(root: Scope) -> None:
         if scope.parent is None:
             continue
         for name in scope.strong | scope.weak | {name for child in scope.children for name in child.mirrored}:
-            if name != INDEX and not _bound_around(scope, name):
-                if any(not reader.inside(scope) for reader in readers.get(name, ())):
-                    scope.mirrored.add(name)
+            outside = any(not reader.inside(scope) for reader in readers.get(name, ()))
+            if outside and name != INDEX and not _bound_around(scope, name):
+                scope.mirrored.add(name)
 
 
 def _below(scope: Scope) -> list[Scope]:

@@ -1,13 +1,483 @@
 """
 The shape of an answer: which fields of a reply a script reads, and of which type.
+
+Every event that asks becomes a *kind*; names, and the elements of lists and
+objects that names hold, are linked to the kinds that may be in them. What is
+then read of them (``response.vote == "approve"``, ``AVERAGE(results,
+r.quality)``) gives the fields, and how it is used their types. The shape is a
+JSON Schema of the agent's answer: all fields required, none added, and the
+strings a field is compared with in its description, never as an enum.
+
+It is an inference, made to be useful: what it cannot follow it leaves out.
+
+Source: docs/decisions/0013-shapes-of-answers.md
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-from opl.script.syntax import Block
+from opl.script.builtins import BUILTINS
+from opl.script.calls import method_of
+from opl.script.syntax import (
+    Append,
+    Assign,
+    Await,
+    Bind,
+    Block,
+    Call,
+    Chain,
+    Compare,
+    Const,
+    Event,
+    Expr,
+    ForEach,
+    If,
+    Lambda,
+    Logic,
+    Loop,
+    MethodCall,
+    Name,
+    ObjectOf,
+    Parallel,
+    Path,
+    SlotPart,
+    Step,
+    Stmt,
+    Switch,
+    Ternary,
+    Text,
+    Unary,
+    Wait,
+    Where,
+    While,
+    blocks_of,
+    children,
+    walk,
+)
+
+# Fields of a completion result itself, which no agent gives; "output" is the whole answer.
+OWN = frozenset({"agent_id", "success", "output", "error", "duration", "usage", "length"})
+_SHAPED = frozenset({"completion:async", "optimization:async", "human:ask", "orchestration:start"})
+_MEASURED = frozenset(
+    [
+        "SUM",
+        "AVERAGE",
+        "MEAN",
+        "MEDIAN",
+        "VARIANCE",
+        "STDEV",
+        "MIN",
+        "MAX",
+        "WEIGHTED_MEAN",
+        "PERCENTILE",
+        "TRIMMED_MEAN",
+        "SELECT_MAX",
+        "SELECT_MIN",
+        "SELECT_TOP",
+        "SELECT_BEST",
+    ]
+)
+# A builtin whose arguments are single numbers.
+_OF_NUMBERS = frozenset(["ROUND", "FLOOR", "CEIL", "ABS", "SQRT", "LOG", "EXP", "POW", "CLAMP"])
+# A builtin whose result is elements of its first argument, or one of them.
+_SAME_LIST = frozenset(
+    ["FILTER", "SORT", "REVERSE", "UNIQUE", "SLICE", "SHUFFLE", "SAMPLE", "SELECT_TOP", "EXTRACT", "VALUES"]
+)
+_ONE_OF = frozenset(["FIRST", "LAST", "MAX", "MIN", "SELECT_MAX", "SELECT_MIN", "SELECT_BEST", "RANDOM_CHOICE"])
+ELEMENT = "*"  # the step from a list or object to what it holds
+
+
+@dataclass(slots=True, eq=False)
+class Kind:
+    """What is known of the values at one place: a name, an element, a field of an answer."""
+
+    up: Kind | None = None  # the kind this one was found to be the same as
+    fields: dict[str, Kind] = field(default_factory=dict)  # by name, ELEMENT for members
+    types: set[str] = field(default_factory=set)
+    words: dict[str, None] = field(default_factory=dict)  # strings it is compared with
+
+    def root(self) -> Kind:
+        """The kind that stands for all that are the same."""
+        kind = self
+        while kind.up is not None:
+            kind = kind.up
+        return kind
+
+    def get(self, name: str) -> Kind:
+        """The kind of a field."""
+        return self.root().fields.setdefault(name, Kind()).root()
+
+
+def same(one: Kind, other: Kind) -> None:
+    """Two kinds are one: join what is known of both."""
+    pending = [(one, other)]
+    while pending:
+        a, b = (kind.root() for kind in pending.pop())
+        if a is b:
+            continue
+        b.up = a
+        a.types |= b.types
+        a.words.update(b.words)
+        for name, inner in b.fields.items():
+            if name in a.fields:
+                pending.append((a.fields[name], inner))
+            else:
+                a.fields[name] = inner
 
 
 def infer_shapes(body: Block, events: list[tuple[list[Any], Any]]) -> None:
-    """Fill the shape of each event instruction in place."""
+    """Fill in the shape of each event instruction; ``events`` pairs them with the nodes they came from."""
+    shapes = _Shapes()
+    for instruction, node in events:
+        if instruction[2] in _SHAPED or (isinstance(node, MethodCall) and method_of(node.name) is None):
+            shapes.answers[id(node)] = Kind()
+    shapes.block(body)
+    for instruction, node in events:
+        answer = shapes.answers.get(id(node))
+        if answer is not None:
+            instruction[-1] = schema_of_answer(answer)
+
+
+class _Shapes:
+    """Walks a script once; ``answers`` are the kinds of the replies by event node."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Kind] = {}
+        self.answers: dict[int, Kind] = {}
+        self.inbox = Kind()  # replies without AS
+
+    # ------------------------------------------------------------ statements
+
+    def block(self, block: Block) -> None:
+        """Events first, so that an AWAIT finds the answers of all that stand before the last one."""
+        statements = list(_statements(block))
+        last = max((i for i, each in enumerate(block) if _awaits(each)), default=-1)
+        for statement in _statements(block[: last + 1]):
+            if isinstance(statement, Event) and id(statement) in self.answers and statement.bind is None:
+                same(self.inbox, self.answers[id(statement)])
+        for _ in range(2):  # a loop may use below what it binds further down
+            for statement in statements:
+                self.statement(statement)
+
+    def statement(self, node: Stmt) -> None:
+        """The links that a statement makes; its blocks are visited on their own."""
+        match node:
+            case Bind(name=name, value=value):
+                self._link(self.name(name), value)
+            case Assign(place=place, value=value):
+                self._link(self.place(place), value)
+            case Append(place=place, value=value):
+                self._link(self.place(place).get(ELEMENT), value)
+            case Parallel(limit=limit):
+                if limit is not None:
+                    self._typed(limit, "number")
+            case Event(bind=bind, data=data):
+                self._value(data)
+                for key, value in data.entries if isinstance(data, ObjectOf) else ():
+                    if key == "timeout":
+                        self._typed(value, "number")
+                if bind is not None:
+                    same(self.name(bind), self.answers.get(id(node), Kind()))
+            case Await(name=str(name), mode=mode, collect=collect):
+                found = self.name(name).get(ELEMENT) if mode == "all" or collect is not None else self.name(name)
+                same(found, self.inbox)
+            case ForEach(names=names, source=source):
+                same(self.kind(source).get(ELEMENT), self.name(names[-1]))
+            case If(arms=arms):
+                for condition, _ in arms:
+                    self._condition(condition)
+            case While(condition=condition):
+                self._condition(condition)
+            case Switch(subject=subject, cases=cases):
+                for tests, _ in cases:
+                    for test in tests:
+                        self._compared(subject, test)
+            case Loop(low=low, high=high):
+                self._typed(low, "number")
+                self._typed(high, "number")
+            case Wait(seconds=seconds):
+                self._typed(seconds, "number")
+            case _:
+                inner = {id(each) for block in blocks_of(node) for each in block}
+                for child in children(node):
+                    if id(child) not in inner and isinstance(child, Expr):
+                        self._value(child)
+
+    def _link(self, kind: Kind, value: Expr) -> None:
+        same(kind, self.kind(value))
+
+    # ------------------------------------------------------------ kinds of expressions
+
+    def name(self, name: str) -> Kind:
+        """The kind of a variable."""
+        return self.names.setdefault(name, Kind()).root()
+
+    def place(self, node: Expr) -> Kind:
+        """The kind of what is assigned to."""
+        return self.kind(node)
+
+    def kind(self, node: Expr | None) -> Kind:
+        """The kind of an expression's value; what is read on the way is noted."""
+        match node:
+            case Name(name=name):
+                return self.name(name)
+            case Path(base=base, steps=steps):
+                return self._path(self.kind(base), steps)
+            case MethodCall() if id(node) in self.answers:
+                self._arguments(node)
+                return self.answers[id(node)].root()
+            case MethodCall():
+                return self._method(node)
+            case Call():
+                return self._call(node)
+            case Ternary(condition=condition, then=then, other=other):
+                self._condition(condition)
+                found = self.kind(then)
+                same(found, self.kind(other))
+                return found.root()
+            case Where(source=source, condition=condition):
+                found = self.kind(source)
+                self._predicate(condition, found, where=True)
+                return found
+        self._value(node)
+        found = Kind()
+        if isinstance(node, ObjectOf):
+            for key, value in node.entries:
+                if isinstance(key, str):
+                    same(found.get(key), self.kind(value))
+        elif isinstance(node, Const) and type(node.value) in (int, float):
+            found.types.add("number")
+        return found
+
+    def _path(self, found: Kind, steps: list[Step]) -> Kind:
+        for step in steps:
+            if step.field is not None:
+                found = found.get(step.field)
+            elif isinstance(step.index, Const) and type(step.index.value) is str:
+                found = found.get(step.index.value)
+            else:
+                self._value(step.index)
+                element = found.get(ELEMENT)
+                for name, inner in list(found.root().fields.items()):
+                    if name not in (ELEMENT, "length"):  # indexed by a name that is computed: any field may be meant
+                        same(element, inner)
+                found = element.root()
+        return found
+
+    def _call(self, node: Call) -> Kind:
+        name = node.name.upper()
+        if name == "PARALLEL_MAP":
+            found = Kind()
+            if id(node) in self.answers:
+                same(found.get(ELEMENT), self.answers[id(node)])
+            for argument in node.args[:1]:
+                self._value(argument)
+            if len(node.args) > 1 and isinstance(node.args[1], Lambda):
+                same(found.get(ELEMENT), self.kind(node.args[1].body))
+            return found.root()
+        spec = BUILTINS.get(name)
+        first = self.kind(node.args[0]) if node.args else Kind()
+        for index, argument in enumerate(node.args[1:], 1):
+            if spec is not None and index in spec.predicates:
+                said = self._predicate(argument, first, where=False)
+                if said is not None and (name in _MEASURED or (name == "SORT")):
+                    said.root().types.add("number")
+                if said is not None and name in ("COUNT", "FILTER", "ANY", "ALL"):
+                    self._flag(said)
+                if said is not None and name == "MAP":
+                    result = Kind()
+                    same(result.get(ELEMENT), said)
+                    return result.root()
+            else:
+                self._value(argument)
+        for argument in node.keywords.values():
+            self._value(argument)
+        if name in _OF_NUMBERS:
+            for argument in node.args:
+                self.kind(argument).root().types.add("number")
+        if name in _MEASURED and len(node.args) == 1:
+            first.get(ELEMENT).root().types.add("measured")
+        if name in _SAME_LIST:
+            return first.root()
+        if name in _ONE_OF:
+            return first.get(ELEMENT)
+        return Kind()
+
+    def _method(self, node: MethodCall) -> Kind:
+        receiver = self.kind(node.receiver)
+        if node.name in ("push", "append", "unshift"):
+            for argument in node.args:
+                same(receiver.get(ELEMENT), self.kind(argument))
+            return Kind()
+        method = method_of(node.name)
+        for index, argument in enumerate(node.args):
+            if method is not None and index in method.predicates:
+                self._predicate(argument, receiver, where=False)
+            else:
+                self._value(argument)
+        if node.name in ("shift", "pop", "find"):
+            return receiver.get(ELEMENT)
+        if node.name in ("toUpperCase", "toLowerCase", "trim", "split", "startsWith", "endsWith", "upper", "lower"):
+            receiver.root().types.add("string")
+        return receiver.root() if node.name in ("filter", "slice", "reverse", "sort") else Kind()
+
+    def _arguments(self, node: MethodCall) -> None:
+        for child in [node.receiver, *node.args, *node.keywords.values()]:
+            self._value(child)
+
+    def _predicate(self, node: Expr, source: Kind, *, where: bool) -> Kind | None:
+        """The kind of what a predicate says, its names standing for the elements of ``source``."""
+        element = source.get(ELEMENT)
+        if isinstance(node, Const) and type(node.value) is str:
+            return element.get(node.value)
+        params = node.params if isinstance(node, Lambda) else []
+        body = node.body if isinstance(node, Lambda) else node
+        kept = dict(self.names)
+        if params:
+            self.names[params[-1]] = element
+        else:
+            for head in {
+                path.base.name for path in walk(body) if isinstance(path, Path) and isinstance(path.base, Name)
+            }:
+                if head not in kept or not _bound_elsewhere(kept[head]):
+                    self.names[head] = element
+            for alone in {each.name for each in walk(body) if isinstance(each, Name)}:
+                if alone not in self.names:
+                    self.names[alone] = element.get(alone) if where or element.root().fields else Kind()
+        said = self.kind(body)
+        self.names = kept
+        return said
+
+    # ------------------------------------------------------------ uses
+
+    def _value(self, node: Any) -> None:
+        """Visit an expression for the uses inside it."""
+        match node:
+            case Compare():
+                self._compare(node)
+            case Chain():
+                for operator, operand, _ in node.rest:
+                    if operator != "+":
+                        self._typed(operand, "number")
+                        self._typed(node.first, "number")
+                    else:
+                        self._value(operand)
+                self._value(node.first)
+            case Unary(operator="-", operand=operand):
+                self._typed(operand, "number")
+            case Unary(operand=operand):
+                self._condition(operand)
+            case Logic(operands=operands):
+                for operand in operands:
+                    self._condition(operand)
+            case Name() | Path() | Call() | MethodCall() | Ternary() | Where():
+                self.kind(node)
+            case Text():
+                for part in node.parts:
+                    if isinstance(part, SlotPart):
+                        self._value(part.value)
+            case None | str():
+                pass
+            case _:
+                for child in children(node):
+                    self._value(child)
+
+    def _typed(self, node: Expr, kind: str) -> None:
+        self.kind(node).root().types.add(kind)
+
+    def _condition(self, node: Expr) -> None:
+        if isinstance(node, Path | Name):
+            self._flag(self.kind(node))
+        else:
+            self._value(node)
+
+    def _flag(self, kind: Kind) -> None:
+        kind.root().types.add("flag")
+
+    def _compare(self, node: Compare) -> None:
+        if node.operator in ("<", "<=", ">", ">="):
+            for side, other in ((node.left, node.right), (node.right, node.left)):
+                text = isinstance(other, Const) and type(other.value) is str
+                self._typed(side, "string" if text else "number")
+        elif node.operator in ("==", "!="):
+            self._compared(node.left, node.right)
+            self._compared(node.right, node.left)
+        else:
+            self._value(node.left)
+            self.kind(node.right)
+
+    def _compared(self, node: Expr, other: Expr) -> None:
+        kind = self.kind(node).root()
+        if isinstance(other, Const) and other.value is not None:
+            value = other.value
+            kind.types.add({bool: "boolean", str: "string"}.get(type(value), "number"))
+            if type(value) is str:
+                kind.words.setdefault(value)
+        else:
+            self._value(other)
+
+
+def _bound_elsewhere(kind: Kind) -> bool:
+    """Whether a name is known to hold something of its own, so is no element of a bare predicate."""
+    found = kind.root()
+    return bool(found.types or found.fields)
+
+
+def _awaits(statement: Stmt) -> bool:
+    return isinstance(statement, Await) or any(_awaits(each) for block in blocks_of(statement) for each in block)
+
+
+def _statements(block: Block) -> Iterator[Stmt]:
+    for statement in block:
+        yield statement
+        for inner in blocks_of(statement):
+            yield from _statements(inner)
+
+
+# ---------------------------------------------------------------- schemas
+
+
+def schema_of_answer(answer: Kind) -> dict[str, Any] | None:
+    """The JSON Schema of an answer, or None where the script reads nothing of it."""
+    root = answer.root()
+    output = root.fields.get("output")
+    fields = {name: kind for name, kind in root.fields.items() if name not in OWN and name != ELEMENT}
+    if not fields and output is not None:
+        inner = output.root()
+        named = {name: kind for name, kind in inner.fields.items() if name not in (ELEMENT, "length")}
+        if named:
+            return _object(named, 0)
+        return None
+    if not fields and "measured" in root.types:
+        return _object({"score": Kind(types={"number"})}, 0)
+    return _object(fields, 0) if fields else None
+
+
+def _object(fields: dict[str, Kind], depth: int) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {name: _schema(kind.root(), depth + 1) for name, kind in fields.items()},
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+
+
+def _schema(kind: Kind, depth: int) -> dict[str, Any]:
+    """The schema of a field; a string where nothing else is known."""
+    named = {name: inner for name, inner in kind.fields.items() if name not in (ELEMENT, "length")}
+    if named and depth < 6:
+        return _object(named, depth)
+    if ELEMENT in kind.fields and depth < 6:
+        return {"type": "array", "items": _schema(kind.fields[ELEMENT].root(), depth + 1)}
+    if kind.types & {"number", "measured"}:
+        return {"type": "number"}
+    if "string" in kind.types or kind.words:
+        words = [word for word in kind.words if word]
+        quoted = " or ".join(f'"{word}"' for word in words)
+        return {"type": "string", "description": f"for example {quoted}"} if words else {"type": "string"}
+    if kind.types & {"boolean", "flag"}:
+        return {"type": "boolean"}
+    return {"type": "array", "items": {"type": "string"}} if "length" in kind.fields else {"type": "string"}

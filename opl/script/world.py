@@ -200,13 +200,15 @@ class World:
         wanted = names if type(names) is list else [names]
         return {to_text(name): copy(self.metrics.get(to_text(name))) for name in wanted}
 
-    def decide(self, data: Data, at: int) -> dict[str, Any]:
-        """Write one decision into the log; the reply."""
+    def decide(self, data: Data, at: int) -> None:
+        """Write one decision into the log; ``decision`` is another name for ``decision_type``."""
         entry = {"decision_type": data.get("decision"), **copy(dict(data))}
-        if entry.get("decision_type") is None:
-            entry["decision_type"] = data.get("decision_type")
         self.decisions.append({"at": at, **entry})
-        return {"status": "recorded", **entry}
+
+    def record_decision(self, data: Data, at: int) -> dict[str, Any]:
+        """The same as a primitive, which answers what it wrote."""
+        self.decide(data, at)
+        return {**copy(self.decisions[-1]), "status": "recorded"}
 
     def modify_strategy(self, data: Data, at: int) -> dict[str, Any]:
         """A change of approach is a decision; what it sets is the caller's to carry out."""
@@ -274,7 +276,7 @@ _HANDLERS: Mapping[str, Callable[[World, Data, int], Any]] = {
     "primitive:rollback_to_checkpoint": World.rollback,
     "primitive:load_pattern": World.load_pattern,
     "primitive:adapt_pattern": World.adapt_pattern,
-    "primitive:record_decision": World.decide,
+    "primitive:record_decision": World.record_decision,
     "primitive:export_pattern": World.export_pattern,
 }
 LOCAL_EVENTS = frozenset(_HANDLERS)

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from federation.protocol import acceptance, feed, limits, messages, reconcile, strictjson
+from federation.protocol import acceptance, feed, fields, limits, messages, reconcile, strictjson
 from federation.protocol.acceptance import Accepted, Duplicate
 from federation.protocol.exchange import Answer, Ask, Take
 from federation.protocol.feed import BadLine, Cursor, Line, Row
 from federation.protocol.problems import CONTENT_TYPE, Refused
 from federation.protocol.root import Chain
 from federation.protocol.statement import Statement
-from tests.federation.makers import NOON, Identity
+from tests.federation.makers import Identity
 
 
 @dataclass
@@ -127,7 +127,9 @@ class Node:
         if judged.contradicts is not None:
             self.store.quarantined |= {statement.id, judged.contradicts.id}
         if statement.kind == "revoke" and "compromised_since" in statement.predicate:
-            self.store.compromised[statement.signer] = NOON
+            self.store.compromised[statement.signer] = fields.seconds(
+                statement.predicate["compromised_since"], "compromised_since"
+            )
         if judged.chain is not None:
             self.store.chains[judged.chain.id] = judged.chain
             self._retry()

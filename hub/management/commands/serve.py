@@ -117,6 +117,7 @@ class Command(BaseCommand):
         environment = self.environment(options["host"], port)
         if options["setup"]:
             self.setup(environment)
+        Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
         children = [web(options["host"], port, options["processes"], environment)]
         if settings.WORKERS_EMBEDDED and not options["no_workers"]:
             children.append(Child("worker", manage("worker"), environment))

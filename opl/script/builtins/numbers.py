@@ -27,6 +27,7 @@ from opl.script.values import (
     Function,
     greater,
     is_number,
+    is_reply,
     less,
     normal_integer,
     normal_number,
@@ -165,7 +166,9 @@ def min_(context: Context, list_: Any, key: Any = None, *more: Any) -> Any:
 
 
 def _extreme(context: Context, name: str, list_: Any, key: Any, more: tuple[Any, ...], largest: bool) -> Any:
-    if type(list_) is list and key is not None:
+    if (type(list_) is list and key is not None) or type(key) is Function:
+        if type(list_) is not list and list_ is not None:
+            raise TypeMismatch(f"{name} takes a key where a list is before it, not {with_article(list_)}")
         return best(context, name, list_, key, largest)
     if key is None and not more:
         if is_number(list_):
@@ -210,8 +213,8 @@ def weighted_mean(context: Context, list_: Any, value: Any = None, weight: Any =
 
 
 def _own_value(element: Any) -> Any:
-    """What an element says without a key: its ``value``, else its ``score``, else itself."""
-    if type(element) is dict:
+    """What an element says without a key: its ``value``, else its ``score``, else itself; a reply its number."""
+    if type(element) is dict and not is_reply(element):
         for name in ("value", "score"):
             if element.get(name) is not None:
                 return element[name]

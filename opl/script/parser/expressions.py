@@ -74,14 +74,14 @@ class Expressions:
         """Any expression, lambdas excepted."""
         self.depth += 1
         if self.depth > MAX_NESTING:
-            raise self.cursor.error(
-                "opl.limit.nesting",
-                f"the expression is nested more than {MAX_NESTING} deep",
-                "give an inner part a name with STATE",
-            )
+            raise self._too_deep("the expression is nested")
         found = self._choice()
         self.depth -= 1
         return found
+
+    def _too_deep(self, what: str) -> Unreadable:
+        hint = "give an inner part a name with STATE"
+        return self.cursor.error("opl.limit.nesting", f"{what} more than {MAX_NESTING} levels", hint)
 
     def _choice(self) -> Expr:
         cursor = self.cursor
@@ -197,9 +197,12 @@ class Expressions:
 
     def _postfix(self) -> Expr:
         cursor, start = self.cursor, self.cursor.token
-        found = self._primary()
+        found, length = self._primary(), 0
         while True:
             token = cursor.token
+            length += 1
+            if length > MAX_NESTING + 1:
+                raise self._too_deep("the path has")
             if token.is_op("[") and not token.spaced and start.kind is not Kind.NUMBER:
                 found = self._step(found, self._index())
             elif token.is_op(".") and cursor.peek().kind is Kind.NAME:
@@ -236,6 +239,8 @@ class Expressions:
 
     def _call(self, name: Name) -> Expr:
         args, keywords = self._arguments()
+        if name.name.upper() == "INDEX" and len(args) == 1 and not keywords:
+            return Name(at=name.at, name="FOREACH_INDEX")  # INDEX(item): of the loop's own element
         return Call(at=name.at, name=name.name, args=args, keywords=keywords)
 
     def _arguments(self) -> tuple[list[Expr], dict[str, Expr]]:
@@ -247,7 +252,7 @@ class Expressions:
         while not cursor.take_op(")"):
             if cursor.finished:
                 raise cursor.unexpected("')'", f"close the call that line {opener.line} begins")
-            if cursor.token.kind is Kind.NAME and cursor.peek().is_op("="):
+            if cursor.token.kind is Kind.NAME and cursor.peek().is_op("=", ":"):
                 keyword = cursor.next()
                 cursor.next()
                 keywords[keyword.text.lower()] = self.argument()
@@ -366,6 +371,9 @@ class Expressions:
         if token.kind is Kind.NAME:
             cursor.next()
             key = token.text
+            while cursor.token.is_op(".") and cursor.peek().kind is Kind.NAME:
+                cursor.next()
+                key = f"{key}.{cursor.next().text}"
             if cursor.token.is_op(",", "}"):
                 return key, Name(at=at, name=token.text)
         elif token.kind is Kind.STRING:

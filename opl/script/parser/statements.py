@@ -34,6 +34,7 @@ from opl.script.syntax import (
     Expr,
     ForEach,
     If,
+    ListOf,
     Loop,
     MethodCall,
     Name,
@@ -126,6 +127,10 @@ class Statements:
             "CATCH": self._stray,
             "TIMEOUT": self._stray,
         }
+        self.add_forms()
+
+    def add_forms(self) -> None:
+        """The forms of a wider dialect."""
 
     # ------------------------------------------------------------ lines
 
@@ -187,11 +192,11 @@ class Statements:
         except Unreadable as error:
             self.report(error.problem)
             self.depth = depth
-        self.block(line.indent)
+        body = self.block(line.indent)
         first = line.tokens[0].upper if line.tokens else ""
         while self.follower(line, *_FOLLOWERS.get(first, ())) is not None:
-            self.block(line.indent)
-        return None
+            body += self.block(line.indent)
+        return _never(at, body)
 
     def statement(self, cursor: Cursor, line: Line) -> Stmt | None:
         """The statement that begins at the cursor, with its block."""
@@ -236,14 +241,15 @@ class Statements:
         at = At(name.line, name.column)
         found: Expr = Name(at=at, name=name.text)
         reader = Expressions(cursor)
-        while True:
+        for _ in range(MAX_NESTING):
             token = cursor.token
             if token.is_op("[") and not token.spaced:
                 found = reader._step(found, reader._index())
             elif token.is_op(".") and cursor.peek().kind is Kind.NAME:
                 found = reader._member(found)
             else:
-                return found
+                break
+        return found
 
     def body(self, cursor: Cursor, line: Line, what: str) -> Block:
         """What follows the colon: a statement on the same line, or the deeper lines below."""
@@ -350,9 +356,8 @@ class Statements:
                 length=len(word),
             )
         )
-        self.block(line.indent)
         cursor.index = len(cursor.tokens)
-        return None
+        return _never(at, self.block(line.indent))
 
     # ------------------------------------------------------------ control flow
 
@@ -481,7 +486,7 @@ class Statements:
     def _persist(self, cursor: Cursor, line: Line, at: At) -> Stmt | None:
         kind = cursor.expect_name("the name of an entity type", "write PERSIST type {key: …, data: …}").text
         value = self.expression(cursor)
-        entries = dict((k, v) for k, v in value.entries if isinstance(k, str)) if isinstance(value, ObjectOf) else {}
+        entries = {k: v for k, v in value.entries if isinstance(k, str)} if isinstance(value, ObjectOf) else {}
         if set(entries) - {"key", "data"} or "key" not in entries:
             raise Unreadable(
                 problem_at(at, "opl.syntax.persist", "PERSIST needs a key", "write PERSIST type {key: …, data: …}")
@@ -584,8 +589,15 @@ class Statements:
         return self._inner_branch(cursor, line, at)
 
 
+def _never(at: At, body: Block) -> Stmt | None:
+    """The block of a statement that could not be read: checked like any other, never carried out."""
+    return If(at=at, arms=[(Const(at=at, value=False), body)]) if body else None
+
+
 def own_name(found: Expr) -> Expr:
     """A bare name in the place of an agent: it stands for itself where it is no variable."""
     if isinstance(found, Name):
         return Call(at=found.at, name="%AGENT", args=[found])
+    if isinstance(found, ListOf):
+        return ListOf(at=found.at, items=[own_name(item) for item in found.items])
     return found

@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opl.script.chance import Chance
+from opl.script.compiler import compile_script
 from opl.script.effects import Effect, EventEffect, Input, completion_result, timed_out
 from opl.script.machine import start, step
 from opl.script.rehearse import simulated
 from opl.script.rehearse.agents import DEFAULT_LATENCY_SECONDS, Cast, Line
-from opl.script.values import copy, normal_number, stringify, to_text
+from opl.script.values import copy, normal_number, normalise, stringify, to_text
 from opl.script.world import EMITTED, LOCAL_EVENTS, World, names_of
 
 START_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z, where every rehearsal's clock begins
@@ -152,7 +153,7 @@ class Stage:
         timeout = effect["timeout"]
         if timeout is not None and planned.seconds > timeout:
             late = timed_out(agent_id=to_text(data.get("agent_id")), seconds=timeout)
-            planned = Planned(value=late, seconds=timeout)
+            planned = Planned(value=normalise(late), seconds=timeout)
         entry = {
             "seq": effect["seq"],
             "at": self._seconds(self.now),
@@ -246,7 +247,7 @@ class Stage:
                 return self._verdict(line)
             self.record.simulated.add("oracle")
             draw, _ = self._draw(f"judgement {judgement}")
-            return self._soon(simulated.judgement(judgement, effect["shape"], draw))
+            return self._soon(simulated.judgement(judgement, effect["shape"], draw, data.get("arguments")))
         if name == "human:ask":
             draw, _ = self._draw("person")
             return self._soon(simulated.human(data, draw))
@@ -292,13 +293,13 @@ class Stage:
             planned = self._question(agent_id, task, effect, {})
             due = self.now + round(planned.seconds * 1000)
             self._broadcast.setdefault(agent_id, []).append((due, planned.value))
-        return Planned(value={"status": "sent", "task_description": task, "agents": agents})
+        return Planned(value={"sent_to": agents})
 
     def _gather(self, data: Mapping[str, Any]) -> Planned:
         """One answer of each agent, in their order; who is missing when time is up is a failed result."""
         agents = list(names_of(data.get("agents"))) or list(self._broadcast)
         given = data.get("timeout")
-        seconds = float(given) if type(given) in (int, float) else DEFAULT_AWAIT_SECONDS
+        seconds = float(given) if isinstance(given, int | float) else DEFAULT_AWAIT_SECONDS
         last = self.now + round(seconds * 1000)
         values, until = [], self.now
         for agent_id in agents:
@@ -313,26 +314,48 @@ class Stage:
         return Planned(value=values, seconds=(until - self.now) / 1000)
 
     def _judge(self, name: str, effect: EventEffect, data: dict[str, Any]) -> Planned:
-        """A judge agent's view of results, options, or whether to go on."""
-        if name == "should_continue" and type(data.get("condition")) is not str:
-            return Planned(value=bool(data.get("condition")))
+        """Conditions over tracked values are computed; what is left is a judge agent's to say."""
         line = self.cast.line("judge", f"{name}: {stringify(data)}")
         if line is not None:
             return self._verdict(line)
-        self.record.simulated.add("judge")
-        draw, count = self._draw(f"{name} {stringify(data)}")
         if name == "select_best":
-            options = data.get("options")
-            pool: Sequence[Any] = options if type(options) is list else list((options or {}).values())
-            return self._soon(copy(draw.choice(pool)) if pool else None)
+            return self._soon(self._chosen(data))
+        holds = self._holds(data.get("condition" if name == "should_continue" else "criteria"))
+        self.record.simulated.update(() if holds is not None else ("judge",))
+        draw, count = self._draw(f"{name} {stringify(data)}")
         if name == "should_continue":
             # A simulated judge who never has enough would never end a loop.
-            return self._soon(count < 3)
+            return Planned(value=holds) if holds is not None else self._soon(count < 3)
         shape = effect["shape"]
-        if shape and shape.get("properties"):
+        if holds is None and shape and shape.get("properties"):
             return self._soon(simulated.fill(shape, draw))
         score = simulated.fill({"type": "number"}, draw, "score")
-        return self._soon({"score": score, "assessment": f"simulated assessment {count}"})
+        if holds is not None:
+            return Planned(value={"met": holds, "score": int(holds), "reason": "computed"})
+        return self._soon({"met": score >= 0.5, "score": score, "reason": f"simulated judgement {count}"})
+
+    def _chosen(self, data: Mapping[str, Any]) -> Any:
+        """One of the options, by chance."""
+        self.record.simulated.add("judge")
+        options = data.get("options")
+        pool: Sequence[Any] = options if type(options) is list else list((options or {}).values())
+        draw, _ = self._draw(f"select_best {stringify(dict(data))}")
+        return copy(draw.choice(pool)) if pool else None
+
+    def _holds(self, condition: Any) -> bool | None:
+        """Whether a condition holds over the tracked values; None where it is prose, or reads what is not tracked."""
+        if type(condition) is not str:
+            return None if isinstance(condition, list | dict) else bool(condition)
+        if len(condition) > 1000 or "\n" in condition:
+            return None
+        program = compile_script(f"RETURN ({condition})").program
+        names = set(program["inputs"]) if program else set()
+        if program is None or program["events"] or not names or not names <= set(self.world.metrics):
+            return None
+        state = start(program, inputs={name: self.world.metrics[name] for name in names})
+        _, effects = step(program, state, [{"kind": "start", "at": self.now}])
+        end = effects[-1] if effects else {}
+        return bool(end["result"]) if end.get("status") == "succeeded" else None
 
     # ------------------------------------------------------------ telling
 

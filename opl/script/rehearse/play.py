@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from opl.document.envelopes import read
-from opl.document.model import Document, ScriptSource
+from opl.document.model import Document, Role, ScriptSource
 from opl.errors import Problem, errors_only
 from opl.script.compiler import compile_script
 from opl.script.machine import check_inputs, variables, warnings
@@ -173,19 +173,31 @@ def _in_file(problem: Problem, source: ScriptSource) -> Problem:
 
 
 def _choose(document: Document, wanted: str, file: str) -> tuple[ScriptSource | None, Problem | None]:
-    """The script that is meant, or the problem that there is none or several."""
-    scripts = document.main_scripts
-    if not scripts:
+    """
+    The script that is meant, or the problem that there is none or several.
+
+    Numbers count whole scripts; a stage or a named strategy of the document is
+    found by its title, or where it is all that there is.
+    """
+    whole = document.main_scripts
+    parts = tuple(each for each in document.scripts if each.role in (Role.FLOW, Role.FRAGMENT))
+    choices = whole or parts
+    if not choices:
         return None, _nothing(file)
-    if not wanted and len(scripts) == 1:
-        return scripts[0], None
+    if not wanted and len(choices) == 1:
+        return choices[0], None
     found = document.script(wanted) if wanted else None
+    found = found or next((each for each in parts if wanted and _called(each, wanted)), None)
     if found is not None:
         return found, None
-    listed = "; ".join(f"{each.number} {each.title}".strip() for each in scripts[:20])
-    message = f"there is no script '{wanted}'" if wanted else f"the file has {len(scripts)} scripts"
+    listed = "; ".join(f"{each.number} {each.title}".strip() for each in choices[:20])
+    message = f"there is no script '{wanted}'" if wanted else f"the file has {len(choices)} scripts"
     hint = f"choose one with --script, by title or number: {listed}"
     return None, Problem(code="opl.rehearsal.script", message=message, hint=hint, file=file)
+
+
+def _called(script: ScriptSource, wanted: str) -> bool:
+    return wanted.strip().casefold() in (script.title.casefold(), script.slug)
 
 
 def _nothing(file: str) -> Problem:

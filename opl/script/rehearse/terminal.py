@@ -20,6 +20,7 @@ from opl.script.values import number_text, stringify, to_text
 
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _MAX_MOMENTS = 2000  # shown; the rest is in --json
+_NOTHING = (None, {"status": "emitted"})  # replies that say nothing
 _RESERVED = frozenset({"agent_id", "success", "output", "error", "duration", "usage"})
 
 
@@ -156,6 +157,7 @@ class _Teller:
         events = {event["seq"]: event for event in record.events} if record else {}
         branches = [len(m.get("branch", "")) for m in moments]
         self.branch_width = min(max([4, *branches]), 18)
+        moments = [each for each in moments if each["kind"] != "answer" or each["value"] not in _NOTHING]
         for moment in moments[:_MAX_MOMENTS]:
             yield self._moment(moment, events)
         if len(moments) > _MAX_MOMENTS:
@@ -199,7 +201,7 @@ class _Teller:
                 return self._row(branch, f"← {who}", self.style.red, text, self.style.red)
             return self._row(branch, f"← {who}", self.style.green, to_text(value["output"]))
         name = event["name"]
-        if name.startswith(("state:entity:", "agent:")) or value == {"status": "emitted"}:
+        if name.startswith(("state:entity:", "agent:")):
             return self._row(branch, "  reply", self.style.dim, to_text(value), self.style.dim)
         return self._row(branch, "← answer", self.style.green, to_text(value))
 
@@ -255,7 +257,7 @@ class _Teller:
 
     def _result(self) -> Iterator[str]:
         result = self.it.record.result if self.it.record else None
-        if _is_reply(result):
+        if isinstance(result, dict) and _is_reply(result):
             yield self.paint(f"  the answer of {to_text(result['agent_id'])}", self.style.dim)
             result = result["output"]
         if result is None:

@@ -11,8 +11,8 @@ from benchmarks.verification import (
     draw,
     finishing_times,
     look,
-    measure,
     run,
+    simulate,
     table,
 )
 from execution.shadow.assessment import Pair, assess
@@ -54,7 +54,7 @@ class TestBenchmark:
         assert sorted((end.outcome.value, end.position) for end in ends) == sorted(fast)
 
     def test_keeps_the_three_figures_of_the_specification(self):
-        found = measure(1000)
+        found = simulate(1000)
         equal, worse, better, finished = found.values()
 
         assert equal["promote"] <= 0.02 + 3 * (0.02 * 0.98 / 1000) ** 0.5
@@ -65,10 +65,10 @@ class TestBenchmark:
         assert "| A/A |" in table(found)
 
     def test_is_the_same_every_time(self):
-        assert measure(50) == measure(50)
+        assert simulate(50) == simulate(50)
 
     def test_accounts_for_every_trial(self):
-        for row in measure(200).values():
+        for row in simulate(200).values():
             assert sum(row[outcome] for outcome in OUTCOMES) == pytest.approx(1.0)
 
     def test_lets_a_free_worker_take_the_next_pair(self):

@@ -50,7 +50,7 @@ class TestLine:
         "changes",
         [
             {"seq": 0}, {"seq": None}, {"seq": "7"}, {"k": 5}, {"p": None}, {"p": {"x": 1}}, {"sig": []}, {"via": []},
-            {"via": ["opln1x"]}, {"via": [NORTH.id, NORTH.id]}, {"via": [node(str(n)).id for n in range(5)]}, {"via": None},  # noqa: E501
+            {"via": ["opln1x"]}, {"via": [NORTH.id, NORTH.id]}, {"via": [node(str(n)).id for n in range(5)]}, {"via": None},
             {"p": "\ud800"},
         ],
         ids=repr,
@@ -95,7 +95,7 @@ class TestCursor:
     def test_is_written_as_epoch_and_number(self):
         assert str(Cursor.read(f"{EPOCH}:12")) == f"{EPOCH}:12"
 
-    @pytest.mark.parametrize("text", ["", "12", f"{EPOCH}:", f"{EPOCH}:-1", f"{EPOCH}:01", f"{EPOCH.upper()}:1", f"{EPOCH}:1 ",  # noqa: E501
+    @pytest.mark.parametrize("text", ["", "12", f"{EPOCH}:", f"{EPOCH}:-1", f"{EPOCH}:01", f"{EPOCH.upper()}:1", f"{EPOCH}:1 ",
                                       f"{EPOCH}:1\n", f"{EPOCH}:" + "9" * 30, f"{EPOCH}:１"])  # fmt: skip
     def test_of_another_form_is_refused(self, text):
         assert code_of(Cursor.read, text) == "schema-invalid"

@@ -209,7 +209,9 @@ class TestScripts:
             ("dsl: |  # words\n\n\n   STATE a = 1\n", Layout.BLOCK, (4, 4)),
             ('dsl: "STATE a = 1"\n', Layout.INLINE, (3, 7)),
             ("dsl: RETURN 1\n", Layout.INLINE, (3, 6)),
-            ('dsl: "STATE a = 1\\n\\\n  RETURN a"\n', Layout.FOLDED, (3, 7)),
+            ('dsl: "STATE a = 1\\n\\\n  RETURN a"\n', Layout.QUOTED, (3, 7)),
+            ("dsl: 'RETURN ''a'''\n", Layout.QUOTED, (3, 7)),
+            ("dsl: >\n  RETURN\n  1\n", Layout.FOLDED, (4, 1)),
         ],
     )
     def test_know_how_they_are_laid_out(self, yaml: str, layout: Layout, place: tuple, document) -> None:
@@ -217,6 +219,16 @@ class TestScripts:
 
         assert script.layout is layout
         assert (script.first_line, script.first_column) == place
+
+    def test_map_back_through_escapes_and_folds(self, document) -> None:
+        text = 'type: orchestration_pattern\nname: ab\ndsl: "STATE a = \\"x\\"\\nRETURN\n\n  a\\\n   .b"\n'
+        script = document(text).scripts[0]
+        lines = text.splitlines()
+
+        assert script.text == 'STATE a = "x"\nRETURN\na.b'
+        for line, column, told in [(3, 11, '\\"x'), (4, 1, "RETURN"), (5, 1, "a"), (5, 2, ".b")]:
+            found_line, found_column = script.place(line, column)
+            assert lines[found_line - 1][found_column - 1 :].startswith(told)
 
     def test_come_singly_or_by_name(self, document) -> None:
         found = document(
@@ -270,6 +282,17 @@ class TestComponents:
         assert script.text == "IF a:\n  RETURN 1\n"
         assert (script.first_line, script.first_column) == (6, 4)
 
+    def test_show_the_documents_in_their_yaml_fences(self, document) -> None:
+        text = (
+            "# Words\n\n```yaml\ntype: orchestration_pattern\nname: ab\ndsl: RETURN 1\n```\n\n"
+            "```yaml\nname: judge\ncomponents: []\n```\n\n```yaml\na: [\n```\n\n```yaml\njust: data\n```\n"
+        )
+
+        pattern, profile = document(text, "a.md").embedded
+
+        assert (pattern.envelope, pattern.name, pattern.scripts[0].first_line) == (Envelope.OPL, "ab", 6)
+        assert (profile.kind, profile.profiles[0].name) == (Kind.PROFILE, "judge")
+
 
 class TestCorpus:
     def test_every_file_reads_in_its_envelope(self, shared: Path) -> None:
@@ -320,6 +343,20 @@ class TestCorpus:
         lines = source.decode().splitlines()
         for script in document.scripts:
             assert lines[script.first_line - 1] == f"## {script.title}"
+
+    def test_the_overview_embeds_its_pattern_and_profiles(self, shared: Path) -> None:
+        source = (shared / "seeds" / "intelligent_orchestration_patterns.md").read_bytes()
+
+        document, _ = read(source, file="seed.md")
+
+        assert document is not None
+        assert [(each.name, str(each.kind)) for each in document.embedded] == [
+            ("orchestrator_agent", "profile"),
+            ("adaptive_tournament_v2", "pattern"),
+            ("pattern_aware_orchestrator", "profile"),
+            ("tournament_orchestrator_v2", "profile"),
+            ("meta_orchestrator", "profile"),
+        ]
 
 
 @given(st.binary(max_size=200))

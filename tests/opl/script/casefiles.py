@@ -141,3 +141,6 @@ def holds(text: str, outcome: Outcome) -> bool:
     ended = Driver(compiled.program, inputs={name: value for name, value in values.items() if name in known}).run()
     assert ended.status == "succeeded", (text, ended.error)
     return bool(ended.result)
+
+
+ALL_SOURCES = [case.source for case in cases()]

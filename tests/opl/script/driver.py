@@ -54,7 +54,9 @@ class Driver:
         between: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         self.program = program
-        self.replies = {name: list(each) if isinstance(each, list) else [each] for name, each in (replies or {}).items()}
+        self.replies = {
+            name: list(each) if isinstance(each, list) else [each] for name, each in (replies or {}).items()
+        }
         self.state = machine.start(program, inputs=inputs or {}, seed=seed, limits=limits)
         self.between = between
         self.queue: list[tuple[int, int, int, dict[str, Any]]] = []
@@ -124,7 +126,7 @@ class Driver:
         """The prepared answer of an event, else one that fits its kind."""
         name, data = effect["name"], effect["data"]
         agent = data.get("agent_id")
-        prepared = self.replies.get(str(agent)) or self.replies.get(name)
+        prepared = (self.replies.get(str(agent)) if name in COMPLETIONS else None) or self.replies.get(name)
         said = (prepared.pop(0) if len(prepared) > 1 else prepared[0]) if prepared else default_answer(name, data)
         latency, error = 1.0, None
         if isinstance(said, dict) and (said.keys() & {"reply", "error", "latency"}) and prepared:

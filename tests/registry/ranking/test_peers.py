@@ -31,14 +31,10 @@ class TestTrust:
         assert trust(HONEST, contradicted) < 0.001
 
     def test_of_an_empty_claim_stays_where_it_starts(self):
-        assert trust(Claim(operator="k", successes=0, runs=0), Counts(successes=5, runs=9)) == pytest.approx(
-            0.7
-        )
+        assert trust(Claim(operator="k", successes=0, runs=0), Counts(successes=5, runs=9)) == pytest.approx(0.7)
 
     def test_does_not_overflow_on_a_blatant_lie(self):
-        assert trust(Claim(operator="k", successes=10**6, runs=10**6), Counts(runs=10**6)) == pytest.approx(
-            0.0
-        )
+        assert trust(Claim(operator="k", successes=10**6, runs=10**6), Counts(runs=10**6)) == pytest.approx(0.0)
 
 
 class TestWeight:

@@ -46,9 +46,7 @@ class TestRecommend:
     def test_knows_no_cost_of_nothing(self):
         free = option("ada/free", 80, 20, cost=0.0)
 
-        assert recommend([free, option("ada/unknown", 80, 20)])[0].score == pytest.approx(
-            recommend([free])[0].score
-        )
+        assert recommend([free, option("ada/unknown", 80, 20)])[0].score == pytest.approx(recommend([free])[0].score)
 
     def test_says_why(self):
         incumbent = option("ada/now", 80, 20, incumbent=True, cost=0.02, runs=90)
@@ -58,9 +56,7 @@ class TestRecommend:
 
         assert first.option is other
         assert any("succeeds in about 86%" in reason for reason in first.reasons)
-        assert any(
-            "12 runs of yours in this context, and peers' reports" in reason for reason in first.reasons
-        )
+        assert any("12 runs of yours in this context, and peers' reports" in reason for reason in first.reasons)
         assert any("6 points above ada/now" in reason for reason in first.reasons)
         assert any("costs 50% less" in reason for reason in first.reasons)
         assert "it is what you use now" in second.reasons

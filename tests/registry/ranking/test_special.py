@@ -53,9 +53,7 @@ class TestGamma:
         for _ in range(400):
             shape, rate, p = 10 ** rng.uniform(-1, 5), 10 ** rng.uniform(-2, 2), rng.uniform(0.001, 0.999)
 
-            assert gamma_quantile(p, shape, rate) == pytest.approx(
-                stats.gamma.ppf(p, shape, scale=1 / rate), rel=1e-9
-            )
+            assert gamma_quantile(p, shape, rate) == pytest.approx(stats.gamma.ppf(p, shape, scale=1 / rate), rel=1e-9)
 
     def test_probabilities_agree_with_scipy(self):
         rng = random.Random(4)

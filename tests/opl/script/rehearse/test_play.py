@@ -246,6 +246,21 @@ return [a, b, MAP(responses, r => r.success), ELAPSED()]
 
         assert result(script) < 10
 
+    def test_computes_conditions_over_tracked_values(self) -> None:
+        script = """
+n = 0
+track {n: n}
+while should_continue("n < 5"):
+  n = n + 1
+  track {n: n}
+return [n, evaluate_results("n == 5").met]
+"""
+
+        assert result(script) == [5, True]
+
+    def test_selects_one_of_the_options(self) -> None:
+        assert result('return select_best(["a", "b"], "the shorter")') in ("a", "b")
+
     def test_asks_an_oracle(self) -> None:
         script = 'RETURN RATE_TONE("hello")'
 
@@ -259,6 +274,7 @@ class TestStuck:
 
         assert found.to_json()["status"] == "stuck"
         assert found.exit_status == 1
+        assert found.to_json()["statements"] < 10_000
 
     def test_terminates(self) -> None:
         found = play('EVENT orchestration:request_termination {reason: "enough"}\nWAIT 5')
@@ -317,6 +333,13 @@ class TestChoosing:
         found = rehearse(document.encode(), file="small.yaml")
 
         assert found.to_json().get("result") == 42, found.to_json()
+
+    def test_finds_a_stage_by_its_title(self) -> None:
+        document = 'type: orchestration_pattern\nname: flow\npattern:\n  orchestration_flow:\n    matching:\n      algorithm: |\n        if 1 < 2:\n          use "swiss_pairing"\n'
+
+        found = rehearse(document.encode(), file="flow.yaml", script="matching / algorithm")
+
+        assert found.to_json()["result"] == {"use": "swiss_pairing"}
 
     def test_refuses_bytes_that_are_no_text(self) -> None:
         assert rehearse(b"\xff\xfe\x00", file="x.opl").exit_status == 2
