@@ -17,6 +17,8 @@ from registry.models import PatternVersion
 from registry.web.facts import kind_of
 
 PREFIX = "input-"
+# The language's names of types, as JSON Schema calls them.
+TYPES = {"text": "string", "list": "array", "bool": "boolean"}
 
 
 class LinesField(forms.CharField):
@@ -129,7 +131,10 @@ class RunForm(forms.Form):
 def _field(item: Mapping[str, Any]) -> forms.Field:
     """The field for one input: as simple as its type allows."""
     schema = item.get("schema") if isinstance(item.get("schema"), Mapping) else {}
-    default, kind = item.get("default"), str(item.get("type") or schema.get("type") or "any")
+    default = item.get("default")
+    kind = TYPES.get(str(item.get("type")), str(item.get("type") or "any"))
+    if kind == "any" and isinstance(schema.get("type"), str):
+        kind = schema["type"]
     common: dict[str, Any] = {
         "label": str(item["name"]),
         "required": bool(item.get("required")),
@@ -140,6 +145,8 @@ def _field(item: Mapping[str, Any]) -> forms.Field:
         return forms.ChoiceField(choices=[(one, one) for one in schema["enum"]], **common)
     if kind == "boolean":
         return forms.BooleanField(**{**common, "required": False})
+    if kind == "number" and schema.get("type") == "integer":
+        kind = "integer"
     if kind == "integer":
         return forms.IntegerField(min_value=schema.get("minimum"), max_value=schema.get("maximum"), **common)
     if kind == "number":

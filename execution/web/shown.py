@@ -22,6 +22,7 @@ from execution.models.stored import load_many
 from execution.services import controlling, watching
 from execution.web.timeline import Bar, Mark, timeline
 from registry.web.charts.curves import sparkline
+from registry.web.drawing import script_lines
 from registry.web.facts import as_text, shorten
 from registry.web.highlight import language_of
 
@@ -47,7 +48,7 @@ class Tracked:
 
     name: str
     last: str
-    picture: SafeString
+    picture: SafeString | str  # "" for a single value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,8 @@ class ShownRun:
     progress: int | None  # percent, where the script tracks it
     line: int | None  # where it is, while it is alive
     language: str
+    first_line: int  # of the script in its source
+    last_line: int | None
     result: str
     result_is_text: bool
     error: Mapping[str, Any] | None
@@ -78,6 +81,7 @@ def shown_run(run: Run) -> ShownRun:
     events = list(Event.objects.filter(run=run).order_by("-sequence")[:MOST_EVENTS])
     effects = list(Effect.objects.filter(run=run).order_by("-seq").defer("request", "answer", "shape")[:MOST_EFFECTS])
     series = watching.tracked(run.pk)
+    first_line, last_line = script_lines(run.version.digest, run.version.source_bytes)
     result = run.result_value() if run.has_ended else None
     return ShownRun(
         run=run,
@@ -91,6 +95,8 @@ def shown_run(run: Run) -> ShownRun:
         progress=_progress(series),
         line=None if run.has_ended else next((event.line for event in events if event.line), None),
         language=language_of(run.version.envelope),
+        first_line=first_line,
+        last_line=last_line,
         result=result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, indent=2),
         result_is_text=isinstance(result, str),
         error=run.error,
@@ -123,12 +129,19 @@ def _events(rows: Sequence[Event], began: int) -> list[ShownEvent]:
 def _said(kind: str, value: Any) -> str:
     """What an event says, on one line."""
     if isinstance(value, dict):
+        if kind == "decision":
+            return shorten(f"{as_text(value.get('decision_type'))}: {as_text(value.get('rationale'))}", 160)
         for key in ("message", "reason", "output", "status", "question", "prompt"):
             if isinstance(value.get(key), str) and value[key]:
                 return shorten(" ".join(value[key].split()), 160)
         if kind in ("track", "event"):
-            return shorten(", ".join(f"{key} {as_text(item)}" for key, item in value.items()), 160)
+            return shorten(", ".join(f"{key} {_brief(item)}" for key, item in value.items()), 160)
     return shorten(as_text(value), 160) if value not in (None, {}) else ""
+
+
+def _brief(value: Any) -> str:
+    """A value in a line of others: numbers with four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else as_text(value)
 
 
 def _timeline(run: Run, events: Sequence[Event], effects: Sequence[Effect], began: int) -> SafeString | str:
@@ -160,7 +173,9 @@ def _tracked(series: Mapping[str, Sequence[tuple[int, float]]]) -> list[Tracked]
     for name, points in list(series.items())[:24]:
         values = [value for _at, value in points]
         last = f"{values[-1]:.4g}"
-        shown.append(Tracked(name=name, last=last, picture=sparkline(values[-200:], title=name)))
+        shown.append(
+            Tracked(name=name, last=last, picture=sparkline(values[-200:], title=name) if len(values) > 1 else "")
+        )
     return shown
 
 

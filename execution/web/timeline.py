@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 
 from registry.web.charts.svg import element, link, picture, shorten
 
-NAMES, RIGHT, TOP, ROW, WIDTH = 148.0, 26.0, 26.0, 26.0, 860.0
+NAMES, RIGHT, TOP, ROW, WIDTH = 148.0, 26.0, 26.0, 26.0, 1180.0
 MOST_ROWS = 24
 STEPS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000)
 SIGNS = {"done": "✓", "failed": "✗", "in_doubt": "?", "cancelled": "⊘", "late": "◷"}
