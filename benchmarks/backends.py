@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from execution.agents.base import Answer, Capabilities, Request, Reservation
 
 
@@ -12,8 +14,9 @@ class Kilobyte:
     capabilities = Capabilities(simulated=True, immediate=True)
 
     async def complete(self, request: Request) -> Answer:
-        """A thousand letters and the question."""
-        return Answer(value=f"{request.prompt}:{'x' * 1000}")
+        """The question and a thousand digits that do not compress to nothing."""
+        digits = "".join(hashlib.sha256(f"{request.key}{n}".encode()).hexdigest() for n in range(16))
+        return Answer(value=f"{request.prompt}:{digits[:1000]}")
 
     def reserve(self, request: Request) -> Reservation:
         """Nothing."""
