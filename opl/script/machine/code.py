@@ -365,7 +365,8 @@ def _replies(value: Any, place: list[int]) -> int:
     if value is None:
         return -1
     if is_number(value) and 0 < value < 1e6:
-        return int(math.ceil(value))
+        count: int = math.ceil(value)
+        return count
     told = value if is_number(value) else with_article(value)
     raise BadArgument(f"AWAIT needs a number of replies above 0, not {told}", *place)
 
