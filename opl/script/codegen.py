@@ -35,7 +35,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from opl.script.calls import suspends
+from opl.script.calls import ASKING, INBOX, suspends
 from opl.script.lifting import Lifting
 from opl.script.lowering import Lowered, Lowering
 from opl.script.resolver import INDEX, Resolution
@@ -75,8 +75,6 @@ from opl.script.syntax import (
     walk,
 )
 
-ASKING = frozenset({"completion:async", "optimization:async", "orchestration:start"})  # TRY awaits these
-INBOX = ASKING | {"human:ask"}  # whose replies go to the inbox where no AS takes them
 WAITING = (Event, Await, Wait, Track, Parallel)
 
 
@@ -374,15 +372,14 @@ class Codegen(Lifting):
 
     def _parallel(self, node: Parallel) -> None:
         limit = self.value(node.limit) if node.limit is not None else None
-        exit_, branches = Label(), []
-        for branch in node.branches:
-            source = self.value(branch.source) if isinstance(branch, ForEach) else None
-            branches.append([Label(), source])
+        exit_ = Label()
+        sources = [self.value(each.source) if isinstance(each, ForEach) else None for each in node.branches]
         described: list[list[Any]] = []
         self.emit(node.at, "parallel", 1, limit, described, exit_)
-        for branch, (entry, source) in zip(node.branches, branches, strict=True):
+        for branch, source in zip(node.branches, sources, strict=True):
+            entry = Label()
             if isinstance(branch, ForEach):
-                described.append(["each", branch.names, _Frozen(source), entry, mentions_index(branch.body)])
+                described.append(["each", branch.names, source, entry, mentions_index(branch.body)])
             else:
                 described.append(["one", branch.name, None, entry, False])
             self.code.branches.append((described[-1], len(described[-1]), self.names.scopes[id(branch)]))
