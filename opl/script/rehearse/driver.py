@@ -54,7 +54,7 @@ class Record:
     decisions: list[dict[str, Any]] = field(default_factory=list)
     moments: list[dict[str, Any]] = field(default_factory=list)  # the same as a story, for the terminal
     elapsed: int | float = 0  # virtual seconds
-    simulated: set[str] = field(default_factory=set)  # agents that nobody wrote lines for
+    simulated: set[str] = field(default_factory=set)  # who answered without lines: agents, people, patterns
     state: dict[str, Any] | None = None  # of the machine at the end
 
 
@@ -249,6 +249,7 @@ class Stage:
             draw, _ = self._draw(f"judgement {judgement}")
             return self._soon(simulated.judgement(judgement, effect["shape"], draw, data.get("arguments")))
         if name == "human:ask":
+            self.record.simulated.add("person")
             draw, _ = self._draw("person")
             return self._soon(simulated.human(data, draw))
         return self._child(data, effect)
@@ -263,6 +264,7 @@ class Stage:
     def _child(self, data: Mapping[str, Any], effect: EventEffect) -> Planned:
         """A pattern that the run starts; here it has a simulated result."""
         pattern = to_text(data.get("pattern"))
+        self.record.simulated.add(pattern)
         draw, _ = self._draw(f"pattern {pattern}")
         shape = effect["shape"]
         if shape and shape.get("properties"):
