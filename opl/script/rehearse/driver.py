@@ -96,7 +96,7 @@ class Stage:
     def _run_out(self) -> None:
         """The run takes longer than it may: it ends, and nothing of it is lost."""
         self.now = START_MS + RUN_SECONDS * 1000
-        reason = f"the limit of {RUN_SECONDS // 3600} hours is used up"
+        reason = f"the limit of seconds ({RUN_SECONDS:,}) is used up"
         self._queue.clear()
         self._feed(
             {
