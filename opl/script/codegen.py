@@ -374,15 +374,14 @@ class Codegen(Lifting):
 
     def _parallel(self, node: Parallel) -> None:
         limit = self.value(node.limit) if node.limit is not None else None
-        exit_, branches = Label(), []
-        for branch in node.branches:
-            source = self.value(branch.source) if isinstance(branch, ForEach) else None
-            branches.append([Label(), source])
+        exit_ = Label()
+        sources = [self.value(each.source) if isinstance(each, ForEach) else None for each in node.branches]
         described: list[list[Any]] = []
         self.emit(node.at, "parallel", 1, limit, described, exit_)
-        for branch, (entry, source) in zip(node.branches, branches, strict=True):
+        for branch, source in zip(node.branches, sources, strict=True):
+            entry = Label()
             if isinstance(branch, ForEach):
-                described.append(["each", branch.names, _Frozen(source), entry, mentions_index(branch.body)])
+                described.append(["each", branch.names, source, entry, mentions_index(branch.body)])
             else:
                 described.append(["one", branch.name, None, entry, False])
             self.code.branches.append((described[-1], len(described[-1]), self.names.scopes[id(branch)]))

@@ -111,6 +111,7 @@ def compile_script(
     inputs, initial = script_inputs(constants, names, lowering.optional, declared)
     if "GENERATE_TASKS" in lowering.used and "tasks" not in inputs:
         inputs["tasks"] = {"type": "list", "required": False, "line": 0}
+    instructions = codegen.code.finished()
     program = {
         "format": FORMAT,
         "title": script.title,
@@ -127,12 +128,10 @@ def compile_script(
         "rules": compiled_rules,
         "slots": lowering.slots,
         "source_map": codegen.code.places,
-        "instructions": codegen.code.finished(),
-    }
-    program["shapes"] = {
-        str(pc): instruction[-1]
-        for pc, instruction in enumerate(program["instructions"])
-        if instruction[0] == "event" and instruction[-1] is not None
+        "shapes": {
+            str(pc): each[-1] for pc, each in enumerate(instructions) if each[0] == "event" and each[-1] is not None
+        },
+        "instructions": instructions,
     }
     found = _finished(problems, file)
     failed = any(problem.severity is Severity.ERROR for problem in found)

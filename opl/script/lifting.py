@@ -176,7 +176,8 @@ class Lifting:
         """A node whose fields are its operands, in order: Unary, Interval."""
         names = [name for name in node.__dataclass_fields__ if isinstance(getattr(node, name), Expr)]
         found = self._in_order([getattr(node, name) for name in names])
-        return replace(node, **dict(zip(names, found, strict=True)))
+        changes: dict[str, Any] = dict(zip(names, found, strict=True))
+        return replace(node, **changes)
 
     def _in_order(self, nodes: list[Expr], keep: Callable[[int], bool] = lambda _index: False) -> list[Expr]:
         """Operands from left to right; those before the last call of an agent are evaluated before it."""

@@ -60,7 +60,8 @@ from opl.script.syntax import (
 
 # Fields of a completion result itself, which no agent gives; "output" is the whole answer.
 OWN = frozenset({"agent_id", "success", "output", "error", "duration", "usage", "length"})
-_SHAPED = frozenset({"completion:async", "optimization:async", "human:ask", "orchestration:start"})
+_SHAPED = frozenset({"completion:async", "optimization:async"})
+_PLAIN = frozenset({"judgement:ask", "human:ask", "orchestration:start"})  # the reply is the answer itself, no completion result
 _MEASURED = frozenset(
     [
         "SUM",
@@ -132,13 +133,13 @@ def infer_shapes(body: Block, events: list[tuple[list[Any], Any]]) -> None:
     """Fill in the shape of each event instruction; ``events`` pairs them with the nodes they came from."""
     shapes = _Shapes()
     for instruction, node in events:
-        if instruction[2] in _SHAPED or (isinstance(node, MethodCall) and method_of(node.name) is None):
+        if instruction[2] in _SHAPED | _PLAIN or (isinstance(node, MethodCall) and method_of(node.name) is None):
             shapes.answers[id(node)] = Kind()
     shapes.block(body)
     for instruction, node in events:
         answer = shapes.answers.get(id(node))
         if answer is not None:
-            instruction[-1] = schema_of_answer(answer)
+            instruction[-1] = schema_of_value(answer) if instruction[2] in _PLAIN else schema_of_answer(answer)
 
 
 class _Shapes:
@@ -173,7 +174,7 @@ class _Shapes:
                 self._link(self.place(place).get(ELEMENT), value)
             case Parallel(limit=limit):
                 if limit is not None:
-                    self._typed(limit, "number")
+                    self._typed(limit, "integer")
             case Event(bind=bind, data=data):
                 self._value(data)
                 for key, value in data.entries if isinstance(data, ObjectOf) else ():
@@ -231,6 +232,10 @@ class _Shapes:
                 return self.answers[id(node)].root()
             case MethodCall():
                 return self._method(node)
+            case Call() if id(node) in self.answers and node.name.upper() != "PARALLEL_MAP":
+                for child in [*node.args, *node.keywords.values()]:
+                    self._value(child)
+                return self.answers[id(node)].root()
             case Call():
                 return self._call(node)
             case Ternary(condition=condition, then=then, other=other):
@@ -359,13 +364,7 @@ class _Shapes:
             case Compare():
                 self._compare(node)
             case Chain():
-                for operator, operand, _ in node.rest:
-                    if operator != "+":
-                        self._typed(operand, "number")
-                        self._typed(node.first, "number")
-                    else:
-                        self._value(operand)
-                self._value(node.first)
+                self._chain(node)
             case Unary(operator="-", operand=operand):
                 self._typed(operand, "number")
             case Unary(operand=operand):
@@ -385,11 +384,22 @@ class _Shapes:
                 for child in children(node):
                     self._value(child)
 
+    def _chain(self, node: Chain) -> None:
+        """Numbers, unless a plus may join strings: then only beside a number."""
+        operands = [node.first, *(operand for _, operand, _ in node.rest)]
+        counted = any(isinstance(each, Const) and type(each.value) in (int, float) for each in operands)
+        if counted or any(operator != "+" for operator, _, _ in node.rest):
+            for each in operands:
+                self._typed(each, "number")
+        else:
+            for each in operands:
+                self._value(each)
+
     def _typed(self, node: Expr, kind: str) -> None:
         self.kind(node).root().types.add(kind)
 
     def _condition(self, node: Expr) -> None:
-        if isinstance(node, Path | Name):
+        if isinstance(node, Path | Name) or (isinstance(node, Call) and id(node) in self.answers):
             self._flag(self.kind(node))
         else:
             self._value(node)
@@ -456,6 +466,12 @@ def schema_of_answer(answer: Kind) -> dict[str, Any] | None:
     return _object(fields, 0) if fields else None
 
 
+def schema_of_value(answer: Kind) -> dict[str, Any] | None:
+    """The JSON Schema of an answer that stands for itself, or None where nothing is known."""
+    root = answer.root()
+    return _schema(root, 0) if root.fields or root.types or root.words else None
+
+
 def _object(fields: dict[str, Kind], depth: int) -> dict[str, Any]:
     return {
         "type": "object",
@@ -472,12 +488,17 @@ def _schema(kind: Kind, depth: int) -> dict[str, Any]:
         return _object(named, depth)
     if ELEMENT in kind.fields and depth < 6:
         return {"type": "array", "items": _schema(kind.fields[ELEMENT].root(), depth + 1)}
+    if "integer" in kind.types:
+        return {"type": "integer", "description": "a whole number of at least 1"}
     if kind.types & {"number", "measured"}:
         return {"type": "number"}
     if "string" in kind.types or kind.words:
         words = [word for word in kind.words if word]
-        quoted = " or ".join(f'"{word}"' for word in words)
-        return {"type": "string", "description": f"for example {quoted}"} if words else {"type": "string"}
+        return (
+            {"type": "string", "description": "for example " + " or ".join(f'"{word}"' for word in words)}
+            if words
+            else {"type": "string"}
+        )
     if kind.types & {"boolean", "flag"}:
         return {"type": "boolean"}
     return {"type": "array", "items": {"type": "string"}} if "length" in kind.fields else {"type": "string"}

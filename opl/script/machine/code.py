@@ -90,10 +90,11 @@ def _plain(pc: int, place: list[int], block: list[Any], targets: list[Any] | Non
         if signal is None:
             return after
         if targets is not None and (signal is BREAK or signal is CONTINUE):
-            out, again, depth = targets
-            unwind(f, depth)
-            return out if signal is BREAK else again
-        return f.run.returned(signal[0])
+            unwind(f, targets[2])
+            target: int = targets[0] if signal is BREAK else targets[1]
+            return target
+        ended: int = f.run.returned(signal[0])
+        return ended
 
     return run
 
@@ -302,8 +303,9 @@ def _failure(value: dict[str, Any], name: str, line: int, column: int) -> AgentF
     told = error if isinstance(error, dict) else {"message": error}
     message = told.get("message")
     failure = AgentFailed(message if isinstance(message, str) and message else f"{name} failed", line, column)
-    if isinstance(told.get("type"), str):
-        failure.kind = told["type"]
+    kind = told.get("type")
+    if isinstance(kind, str):
+        failure.kind = kind
     return failure
 
 
@@ -351,9 +353,7 @@ def _await(
 
 
 def _sources(value: Any, place: list[int]) -> list[str] | None:
-    found = [agent_id(each) for each in value] if type(value) is list else [agent_id(value)]
-    if type(value) is dict and type(value.get("agent_id")) is not str:
-        found = [None]
+    found: list[Any] = [agent_id(each) for each in value] if type(value) is list else [agent_id(value)]
     for each in found:
         if type(each) is not str:
             raise TypeMismatch(f"AWAIT … FROM needs agents, not {with_article(each)}", *place)
@@ -365,7 +365,8 @@ def _replies(value: Any, place: list[int]) -> int:
     if value is None:
         return -1
     if is_number(value) and 0 < value < 1e6:
-        return math.ceil(value)
+        count: int = math.ceil(value)
+        return count
     told = value if is_number(value) else with_article(value)
     raise BadArgument(f"AWAIT needs a number of replies above 0, not {told}", *place)
 

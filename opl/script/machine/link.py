@@ -365,7 +365,7 @@ def _interval(low: list[Any], high: list[Any], line: int, column: int) -> Closur
 
 
 def _text(parts: list[Any], line: int, column: int) -> Closure:
-    pieces = [part if isinstance(part, str) else _slot(*part, line) for part in parts]
+    pieces: list[Any] = [part if isinstance(part, str) else _slot(line, *part) for part in parts]
 
     def run(f: Frame) -> str:
         try:
@@ -378,7 +378,7 @@ def _text(parts: list[Any], line: int, column: int) -> Closure:
     return run
 
 
-def _slot(value: list[Any] | None, raw: str, root: str | None, filters: list[Any], line: int) -> Closure:
+def _slot(line: int, value: list[Any] | None, raw: str, root: str | None, filters: list[Any]) -> Closure:
     if value is None:
         return _no_slot(raw, line)
     inner = _filtered(value, filters, line, 0)

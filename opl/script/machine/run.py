@@ -76,7 +76,6 @@ class Run:
         if expected is None:
             return
         value = normalise(given["value"])
-        self.emitted += 0
         if self.state["completion"] is not None and self.state["completion"]["seq"] == given["seq"]:
             self.state["completion"]["value"] = copy(value)
         if self.state["closing"]:
@@ -166,6 +165,7 @@ class Run:
             except RecursionError:
                 raise LimitExceeded("nesting", 64, *self.linked.places[branch["pc"]]) from None
         self.statements = f.count
+        self.settle(f)
 
     def caught(self, f: Frame, error: ScriptError) -> int:
         """An error in a branch: to its TRY, else it cancels its siblings and is the error of their PARALLEL."""
@@ -470,9 +470,6 @@ class Run:
     def close(self) -> None:
         """Write back what the step kept apart."""
         self.state["statements"] = self.statements
-        for f in self.frames.values():
-            self.state["spent"] += f.weight
-            self.state["grown"] += f.weight
         self.context.close()
 
 

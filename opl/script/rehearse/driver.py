@@ -251,7 +251,7 @@ class Stage:
         if name == "human:ask":
             self.record.simulated.add("person")
             draw, _ = self._draw("person")
-            return self._soon(simulated.human(data, draw))
+            return self._soon(simulated.human(data, effect["shape"], draw))
         return self._child(data, effect)
 
     def _verdict(self, line: Line) -> Planned:
