@@ -83,13 +83,13 @@ class World:
         return agent
 
     def spawn(self, data: Data, _at: int = 0) -> dict[str, Any]:
-        """A new agent; without an ``agent_id`` it is named after its profile: judge, judge_2."""
+        """A handle ``{agent_id, profile, …}``; without an ``agent_id`` it is named after its profile: judge, judge_2."""
         profile = to_text(data.get("profile") or data.get("role"))
         agent_id = to_text(data.get("agent_id")) or self._free_name(profile or "agent")
         details = {k: copy(v) for k, v in data.items() if k not in ("agent_id", "profile", "status")}
         agent = Agent(agent_id=agent_id, profile=profile or agent_id, details=details)
         self.agents[agent_id] = agent
-        return agent.to_json()
+        return {"agent_id": agent_id, "profile": agent.profile, **copy(details)}
 
     def _free_name(self, base: str) -> str:
         name, count = base, 1
