@@ -9,7 +9,7 @@ that callers can put a hit in the name above one in the body.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 
 from django.db import connection
@@ -19,6 +19,18 @@ from registry.models import Pattern
 MAX_BODY = 50_000  # characters of a pattern's words that are indexed
 MAX_TERMS = 12
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
+
+
+# What people write is a parameter; ``{place}`` is a number that match_tiers fills in.
+_SQLITE_MATCH = (
+    "SELECT rowid, {place} FROM registry_pattern_fts WHERE registry_pattern_fts MATCH %s ORDER BY rowid DESC LIMIT %s"
+)
+_POSTGRES_MATCH = {
+    "names": "SELECT pattern_id, {place} FROM registry_pattern_fts "
+    "WHERE names @@ to_tsquery('english', %s) ORDER BY pattern_id DESC LIMIT %s",
+    "words": "SELECT pattern_id, {place} FROM registry_pattern_fts "
+    "WHERE words @@ to_tsquery('english', %s) ORDER BY pattern_id DESC LIMIT %s",
+}
 
 
 class Field(StrEnum):
@@ -81,29 +93,45 @@ def _update_postgres(pk: int, names: str, tags: str, body: str | None) -> None:
         )
 
 
-def match(terms: Sequence[str], field: Field, *, limit: int, within: Iterable[int] | None = None) -> list[int]:
+def match(terms: Sequence[str], field: Field, *, limit: int) -> list[int]:
     """
     Ids of at most ``limit`` patterns that have every term in ``field``, newest first.
 
     The last term may be the beginning of a word. Visibility is the caller's business.
     """
-    if not terms:
+    return [pk for pk, _ in match_tiers(terms, (field,), limit=limit)]
+
+
+def match_tiers(terms: Sequence[str], fields: Sequence[Field], *, limit: int) -> list[tuple[int, int]]:
+    """
+    (id, place of the field in ``fields``) of at most ``limit`` matches per field; one query.
+
+    An id may come several times, once for each field that matches.
+    """
+    if not terms or not fields:
         return []
-    if connection.vendor == "sqlite":
-        columns = {Field.NAMES: "{name title} : ", Field.TAGS: "{tags} : ", Field.WORDS: ""}[field]
-        quoted = [f'"{term}"' for term in terms]
-        quoted[-1] += "*"
-        query = columns + "(" + " AND ".join(quoted) + ")"
-        sql = "SELECT rowid FROM registry_pattern_fts WHERE registry_pattern_fts MATCH %s ORDER BY rowid DESC LIMIT %s"
-    else:
-        label = {Field.NAMES: "A", Field.TAGS: "B", Field.WORDS: ""}[field]
-        column = "names" if field is Field.NAMES else "words"
-        query = " & ".join(f"{term}:{label}" if label else term for term in terms[:-1])
-        query += (" & " if len(terms) > 1 else "") + f"{terms[-1]}:*{label}"
-        sql = (
-            f"SELECT pattern_id FROM registry_pattern_fts WHERE {column} @@ to_tsquery('english', %s) "  # noqa: S608
-            "ORDER BY pattern_id DESC LIMIT %s"
-        )
+    clause = _sqlite_clause if connection.vendor == "sqlite" else _postgres_clause
+    parts, values = [], []
+    for place, field in enumerate(fields):
+        sql, query = clause(terms, field)
+        parts.append(f"SELECT * FROM ({sql.format(place=place)}) AS t{place}")  # noqa: S608  our own text only
+        values += [query, limit]
     with connection.cursor() as cursor:
-        cursor.execute(sql, [query, limit])
-        return [row[0] for row in cursor.fetchall()]
+        cursor.execute(" UNION ALL ".join(parts), values)
+        return list(cursor.fetchall())
+
+
+def _sqlite_clause(terms: Sequence[str], field: Field) -> tuple[str, str]:
+    columns = {Field.NAMES: "{name title} : ", Field.TAGS: "{tags} : ", Field.WORDS: ""}[field]
+    quoted = [f'"{term}"' for term in terms]
+    quoted[-1] += "*"
+    return _SQLITE_MATCH, columns + "(" + " AND ".join(quoted) + ")"
+
+
+def _postgres_clause(terms: Sequence[str], field: Field) -> tuple[str, str]:
+    label = {Field.NAMES: "A", Field.TAGS: "B", Field.WORDS: ""}[field]
+    column = "names" if field is Field.NAMES else "words"
+    weight = "" if column == "names" else label
+    queries = [f"{term}:{weight}" if weight else term for term in terms[:-1]]
+    queries.append(f"{terms[-1]}:*{weight}")
+    return _POSTGRES_MATCH[column], " & ".join(queries)

@@ -24,7 +24,7 @@ from registry.discovery.filters import Query
 from registry.models import Pattern, PatternTag, PatternVersion
 
 MAX_CANDIDATES = 1000
-FACET_SECONDS = 30  # how old the counts of an unfiltered list may be
+FACET_SECONDS = 600  # how old the counts of a big hub's unfiltered list may be
 _BIG = 2000  # patterns from which the counts of an unfiltered list are kept for a while
 
 # What a list may be sorted by: the words on the control, and the columns, best first.
@@ -74,17 +74,15 @@ def search(
     base = _filtered(Pattern.objects.published().visible_to(user), query)
     if query.is_empty:
         return _browse(base, user=user, sort=sort, offset=offset, limit=limit, with_facets=with_facets)
-    ids, tiers, is_capped = _candidates(base, query, sort)
-    page = load(ids[offset : offset + limit])
-    facets = _facets_of(ids, user) if with_facets else {}
+    candidates, is_capped = _candidates(base, query, sort)
     return Found(
-        patterns=page,
-        total=len(ids),
+        patterns=load([one.pk for one in candidates[offset : offset + limit]]),
+        total=len(candidates),
         is_capped=is_capped,
-        facets=facets,
+        facets=_facets_of(candidates) if with_facets else {},
         sort=sort,
         offset=offset,
-        tiers=tiers,
+        tiers={one.pk: one.tier for one in candidates[offset : offset + limit]},
     )
 
 
@@ -96,16 +94,54 @@ def _browse(base: QuerySet[Pattern], *, user: Any, sort: str, offset: int, limit
 
 
 def _whole(base: QuerySet[Pattern], *, user: Any, with_facets: bool) -> tuple[int, dict[str, list[tuple[str, int]]]]:
-    viewer = user.pk if user is not None and user.is_authenticated else 0
-    key = f"registry:facets:{viewer}:{with_facets}"
+    """
+    How many patterns there are in all, and their facets.
+
+    Of a big hub the public part is counted every ten minutes and kept, since
+    counting takes longer than a page may; what only this viewer sees is small
+    and is added every time.
+    """
+    total, facets = _public(with_facets)
+    if user is None or not user.is_authenticated:
+        return total, facets
+    own_total, own_facets = _counted(base.exclude(visibility=Pattern.Visibility.PUBLIC), with_facets)
+    if not own_total:
+        return total, facets
+    merged = {
+        name: _ranked((Counter(dict(pairs)) + Counter(dict(own_facets[name]))).items())
+        for name, pairs in facets.items()
+    }
+    return total + own_total, merged
+
+
+def _public(with_facets: bool) -> tuple[int, dict[str, list[tuple[str, int]]]]:
+    key = f"registry:facets:{with_facets}"
     kept = cache.get(key)
     if kept is not None:
         return kept  # type: ignore[no-any-return]
-    total = base.count()
-    facets = _facets(base) if with_facets else {}
+    total, facets = _counted(Pattern.objects.published().filter(visibility=Pattern.Visibility.PUBLIC), with_facets)
     if total >= _BIG:
         cache.set(key, (total, facets), FACET_SECONDS)
     return total, facets
+
+
+def _counted(base: QuerySet[Pattern], with_facets: bool) -> tuple[int, dict[str, list[tuple[str, int]]]]:
+    """How many, and the facets: two queries, one where there is nothing."""
+    if not with_facets:
+        return base.count(), {}
+    rows = base.order_by().values_list("category", "mode", "owner__name").annotate(number=Count("pk"))
+    counts: dict[str, Counter[str]] = {"category": Counter(), "mode": Counter(), "owner": Counter()}
+    total = 0
+    for category, mode, owner, number in rows:
+        total += number
+        counts["category"][category] += number
+        counts["mode"][mode] += number
+        counts["owner"][owner] += number
+    tags: list[tuple[str, int]] = []
+    if total:
+        of_these = PatternTag.objects.filter(pattern__in=base.order_by().values("pk"))
+        tags = list(of_these.values_list("tag").annotate(number=Count("pk")).order_by("-number")[:50])
+    return total, {**{name: _ranked(counter.items()) for name, counter in counts.items()}, "tag": _ranked(tags)}
 
 
 def _filtered(patterns: QuerySet[Pattern], query: Query) -> QuerySet[Pattern]:
@@ -132,65 +168,62 @@ def _condition(key: str, value: str) -> Q:
     return Q(**{f"{column}__icontains": f'"{value}"'})
 
 
-def _candidates(base: QuerySet[Pattern], query: Query, sort: str) -> tuple[list[int], dict[int, int], bool]:
-    """Ids in their final order, the tier of each, and whether there were too many to look at all."""
-    if not query.words.strip():
-        rows = list(base.order_by(*SORTS[sort][1]).values_list("pk", flat=True)[: MAX_CANDIDATES + 1])
-        ids, is_capped = rows[:MAX_CANDIDATES], len(rows) > MAX_CANDIDATES
-        return _compared(ids, query), {}, is_capped
-    tiers, is_capped = _tiers(base, query)
-    keep = _in_order(base, list(tiers), sort)
-    ids = sorted(keep, key=lambda pk: tiers[pk])
-    return _compared(ids, query), tiers, is_capped
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """One match, with what orders it and what it counts for."""
+
+    pk: int
+    tier: int  # 0 the name itself, 1 name or title, 2 tags, 3 anywhere; 0 without words
+    category: str
+    mode: str
+    owner: str
+
+
+def _candidates(base: QuerySet[Pattern], query: Query, sort: str) -> tuple[list[_Candidate], bool]:
+    """The matches in their final order, and whether there were too many to look at all."""
+    rows = base.order_by(*SORTS[sort][1])
+    tiers: dict[int, int] = {}
+    is_capped = False
+    if query.words.strip():
+        tiers, is_capped = _tiers(base, query)
+        rows = rows.filter(pk__in=list(tiers))
+    found = [
+        _Candidate(pk=pk, tier=tiers.get(pk, 0), category=category, mode=mode, owner=owner)
+        for pk, category, mode, owner in rows.values_list("pk", "category", "mode", "owner__name")[: MAX_CANDIDATES + 1]
+    ]
+    is_capped = is_capped or len(found) > MAX_CANDIDATES
+    found = _compared(found[:MAX_CANDIDATES], query)
+    return sorted(found, key=lambda one: one.tier), is_capped
 
 
 def _tiers(base: QuerySet[Pattern], query: Query) -> tuple[dict[int, int], bool]:
-    """{pattern id: 0 the name itself, 1 names, 2 tags, 3 anywhere}, at most MAX_CANDIDATES."""
+    """{pattern id: tier}, at most MAX_CANDIDATES, and whether any field had more; two queries."""
     exact = query.words.strip().lower()
     owner, _, name = exact.rpartition("/")
     named = base.filter(name=name, owner__name=owner) if owner else base.filter(name=exact)
-    tiers: dict[int, int] = dict.fromkeys(named.values_list("pk", flat=True)[:50], 0)
-    terms = index.terms_of(query.words)
-    is_capped = False
-    for tier, where in enumerate((index.Field.NAMES, index.Field.TAGS, index.Field.WORDS), 1):
-        room = MAX_CANDIDATES - len(tiers)
-        if room <= 0:
-            return tiers, True
-        found = index.match(terms, where, limit=MAX_CANDIDATES)
-        is_capped = is_capped or len(found) >= MAX_CANDIDATES
-        for pk in [pk for pk in found if pk not in tiers][:room]:
-            tiers[pk] = tier
-    return tiers, is_capped
+    tiers: dict[int, int] = dict.fromkeys(named.order_by().values_list("pk", flat=True)[:50], 0)
+    fields = (index.Field.NAMES, index.Field.TAGS, index.Field.WORDS)
+    matches = index.match_tiers(index.terms_of(query.words), fields, limit=MAX_CANDIDATES)
+    per_field = Counter(place for _, place in matches)
+    for pk, place in sorted(matches, key=lambda match: match[1]):
+        if len(tiers) >= MAX_CANDIDATES:
+            break
+        tiers.setdefault(pk, place + 1)
+    return tiers, any(count >= MAX_CANDIDATES for count in per_field.values())
 
 
-def _in_order(base: QuerySet[Pattern], ids: list[int], sort: str) -> list[int]:
-    """Those of ``ids`` that the filters and the viewer allow, in order of ``sort``."""
-    columns = SORTS[sort][1]
-    if len(ids) <= 900:
-        return list(base.filter(pk__in=ids).order_by(*columns).values_list("pk", flat=True))
-    rows: list[tuple[Any, ...]] = []
-    names = [column.lstrip("-") for column in columns]
-    for start in range(0, len(ids), 900):
-        rows += base.filter(pk__in=ids[start : start + 900]).values_list("pk", *names)
-    for column in reversed(columns):
-        place = names.index(column.lstrip("-")) + 1
-        rows.sort(key=lambda row, place=place: row[place], reverse=column.startswith("-"))
-    return [row[0] for row in rows]
-
-
-def _compared(ids: list[int], query: Query) -> list[int]:
+def _compared(candidates: list[_Candidate], query: Query) -> list[_Candidate]:
     """Those whose shown version's document satisfies every comparison; their order is kept."""
-    if not query.comparisons:
-        return ids
-    passing: set[int] = set()
-    for start in range(0, len(ids), 500):
-        rows = PatternVersion.objects.filter(
-            pk__in=Pattern.objects.filter(pk__in=ids[start : start + 500]).values("shown")
-        )
-        for pattern_id, value in rows.values_list("pattern_id", "value"):
-            if all(comparison.holds(value) for comparison in query.comparisons):
-                passing.add(pattern_id)
-    return [pk for pk in ids if pk in passing]
+    if not query.comparisons or not candidates:
+        return candidates
+    shown = Pattern.objects.filter(pk__in=[one.pk for one in candidates]).values("shown")
+    rows = PatternVersion.objects.filter(pk__in=shown).values_list("pattern_id", "value")
+    passing = {
+        pattern_id
+        for pattern_id, value in rows.iterator(chunk_size=200)
+        if all(comparison.holds(value) for comparison in query.comparisons)
+    }
+    return [one for one in candidates if one.pk in passing]
 
 
 def load(ids: Sequence[int]) -> tuple[Pattern, ...]:
@@ -200,33 +233,14 @@ def load(ids: Sequence[int]) -> tuple[Pattern, ...]:
     return tuple(rows[pk] for pk in ids if pk in rows)
 
 
-def _facets_of(ids: list[int], user: Any) -> dict[str, list[tuple[str, int]]]:
-    """Counts among the candidates: two queries per 900 of them."""
-    counts: dict[str, Counter[str]] = {name: Counter() for name in FACET_SHOWN}
-    for start in range(0, len(ids), 900):
-        part = ids[start : start + 900]
-        for category, mode, owner in Pattern.objects.filter(pk__in=part).values_list("category", "mode", "owner__name"):
-            counts["category"][category] += 1
-            counts["mode"][mode] += 1
-            counts["owner"][owner] += 1
-        counts["tag"].update(PatternTag.objects.filter(pattern__in=part).values_list("tag", flat=True))
-    return {name: _ranked(counter.items()) for name, counter in counts.items()}
-
-
-def _facets(base: QuerySet[Pattern]) -> dict[str, list[tuple[str, int]]]:
-    """Counts over everything, one query per facet."""
-
-    def count(column: str) -> list[tuple[str, int]]:
-        rows = base.order_by().values_list(column).annotate(number=Count("pk")).order_by("-number")[:50]
-        return _ranked((value, number) for value, number in rows)
-
-    tags = PatternTag.objects.filter(pattern__in=base.order_by().values("pk"))
-    tag_rows = tags.values_list("tag").annotate(number=Count("pk")).order_by("-number")[:50]
+def _facets_of(candidates: list[_Candidate]) -> dict[str, list[tuple[str, int]]]:
+    """Counts among the candidates; one query, for the tags."""
+    tags = PatternTag.objects.filter(pattern__in=[one.pk for one in candidates]).order_by()
     return {
-        "category": count("category"),
-        "mode": count("mode"),
-        "tag": _ranked((tag, number) for tag, number in tag_rows),
-        "owner": count("owner__name"),
+        "category": _ranked(Counter(one.category for one in candidates).items()),
+        "mode": _ranked(Counter(one.mode for one in candidates).items()),
+        "tag": _ranked(Counter(tags.values_list("tag", flat=True)).items()),
+        "owner": _ranked(Counter(one.owner for one in candidates).items()),
     }
 
 

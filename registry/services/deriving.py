@@ -145,7 +145,8 @@ def merged_text(
     if any(document is None for document in documents):
         raise InvalidRequest("theirs", "one of the three texts cannot be read any more")
     old, mine, other = (document for document in documents if document is not None)
-    result = merge_documents(old, mine, other, choices=choices)
+    # Both sides always changed the version; the merge gets one of its own.
+    result = merge_documents(old, mine, other, choices={"/version": "ours", **choices})
     if result.open_conflicts:
         raise MergeConflicts([conflict_json(conflict) for conflict in result.open_conflicts])
     return result.text.encode()

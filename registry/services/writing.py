@@ -88,8 +88,11 @@ def _end_of_expression(text: str, start: int) -> int:
             depth += 1
         elif char in ")]}":
             depth -= 1
-        elif char == "#" or (char == "\n" and depth <= 0):
+        elif char in "#\n" and depth <= 0:
             break
+        elif char == "#":
+            line_end = text.find("\n", place)
+            place = len(text) if line_end < 0 else line_end
         place += 1
     while place > start and text[place - 1] in " \t":
         place -= 1
