@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 
 from execution.models import Attempt, Checkpoint, Effect, Event, OwnerBudget, Run, RunAgent, Tick, WorkerLease
 
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = admin.ModelAdmin
 
-class ReadOnly(admin.ModelAdmin):
+
+class ReadOnly(ModelAdmin):
     """Nobody adds, changes or deletes these by hand."""
 
     def has_add_permission(self, request: Any) -> bool:
@@ -44,7 +49,7 @@ class EffectAdmin(ReadOnly):
 
 
 @admin.register(OwnerBudget)
-class OwnerBudgetAdmin(admin.ModelAdmin):
+class OwnerBudgetAdmin(ModelAdmin):
     """What owners may spend; the only thing here that people set."""
 
     list_display = ("owner", "tokens_limit", "tokens_used", "cost_limit", "cost_used")

@@ -9,3 +9,12 @@ class ExecutionConfig(AppConfig):
     name = "execution"
     verbose_name = "Execution"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from django.conf import settings
+
+        if not settings.WORKERS_EMBEDDED:
+            from execution import tasks
+            from execution.services import hints
+
+            hints.listen(tasks.hint)

@@ -145,14 +145,18 @@ class Worker:
         try:
             while not self.stopping.wait(self.settings.beat_seconds):
                 try:
-                    if not reaping.beat(self.worker_id, self.clock()):
-                        log.warning("worker %s was fenced; registering again", self.worker_id)
-                        self.worker_id = reaping.register(f"again:{self.worker_id}", self.clock())
+                    self.beat()
                 except DatabaseError:
                     log.exception("no heartbeat; trying again")
                     close_old_connections()
         finally:
             connection.close()
+
+    def beat(self) -> None:
+        """Renew the lease of all that was sent."""
+        if not reaping.beat(self.worker_id, self.clock()):
+            log.warning("worker %s was fenced; registering again", self.worker_id)
+            self.worker_id = reaping.register(f"again:{self.worker_id}", self.clock())
 
     def hint(self, kind: str, run_id: int) -> None:
         """Something of this run can be done now."""
@@ -236,8 +240,7 @@ class Worker:
         """Send what was claimed, for a quarter of a second at most: other runs want their turn."""
         until, done = self.clock() + SLICE_MS, 0
         while self.backlog:
-            count = min(len(self.backlog), self.settings.commit_batch)
-            batch = [self.backlog.popleft() for _ in range(count)]
+            batch = self._batch()
             faults.reach("before-sending")
             immediate = [one for one in batch if is_immediate(one)]
             for delivery in batch:
@@ -246,10 +249,20 @@ class Worker:
             replies = [delivering.send_now(delivery, self.clock) for delivery in immediate]
             if replies:
                 self._go_on(delivering.commit(replies, self.clock()))
-            done += count
+            done += len(batch)
             if self.clock() > until:
                 break
         return done
+
+    def _batch(self) -> list[Delivery]:
+        """The next of the backlog; another thread may be taking from it too."""
+        batch: list[Delivery] = []
+        while len(batch) < self.settings.commit_batch:
+            try:
+                batch.append(self.backlog.popleft())
+            except IndexError:
+                break
+        return batch
 
     def _drain(self) -> list[Reply]:
         """The answers that have come."""
@@ -281,7 +294,36 @@ class Worker:
         if now - self._reaped_at < self.settings.reap_seconds * 1000:
             return 0
         self._reaped_at = now
+        self.beat()  # before looking for the dead: a worker without a heartbeat of its own is not one of them
         return self._go_on(reaping.reap(now, int(self.settings.lease_seconds * 1000)))
+
+
+_shared: dict[bool, Worker] = {}
+_shared_guard = threading.Lock()
+
+
+def process_worker(*, delivers: bool) -> Worker:
+    """
+    The worker of this process in scaled mode, started when it is first needed: after a fork, never before.
+
+    One that delivers has a thread of its own, which commits answers as they come.
+    """
+    with _shared_guard:
+        worker = _shared.get(delivers)
+        if worker is None:
+            worker = _shared[delivers] = Worker(WorkerSettings(delivers=delivers, poll_seconds=1.0))
+            worker.start()
+            if delivers:
+                threading.Thread(target=worker.run_forever, name="worker", daemon=True).start()
+        return worker
+
+
+def stop_process_workers() -> None:
+    """Stop in good order; what was sent and not answered is in doubt at once instead of after a lease."""
+    with _shared_guard:
+        for worker in _shared.values():
+            worker.stop()
+        _shared.clear()
 
 
 def is_immediate(delivery: Delivery) -> bool:

@@ -24,10 +24,14 @@ from opl.document.envelopes import read
 from opl.document.load import DEFAULT, LoadLimits, pointer_of
 from opl.document.model import Document, Envelope, Kind, Mode, Role, ScriptSource
 from opl.document.prose import first_narrative, is_expression
+from opl.document.scripts import flow_script
 from opl.document.security import Allowance, allowance
 from opl.document.validate import check_parameters, unknown_keys, validate
 from opl.errors import Problem, Severity
 
+_FLOWS = ("/pattern/orchestration_flow", "/orchestration_flow")  # keys of the stages taken together
+_MOST_SCRIPTS = 500  # pieces of script in one document, conditions and stages included
+_MOST_RULES = 2_000  # adaptive rules times scripts, as every program holds all rules
 _OPENING = "RETURN ("  # makes a statement of an expression; its length is taken off the columns again
 
 
@@ -48,13 +52,18 @@ class Report:
         return self.document is not None and not any(p.severity is Severity.ERROR for p in self.problems)
 
     def program(self, wanted: str = "") -> Mapping[str, Any] | None:
-        """The program of a script by its title, slug or number; of the first that compiles for ""."""
+        """
+        The program of a script by its title, slug or number.
+
+        For "" that of the first script that compiles, else of the whole ``orchestration_flow``.
+        """
         if self.document is None:
             return None
         if wanted:
             script = self.document.script(wanted)
             return self.programs.get(script.key) if script else None
-        found = (self.programs.get(script.key) for script in self.document.main_scripts)
+        keys = [script.key for script in self.document.main_scripts] + list(_FLOWS)
+        found = (self.programs.get(key) for key in keys)
         return next((program for program in found if program is not None), None)
 
     def to_json(self) -> dict[str, Any]:
@@ -132,8 +141,8 @@ def _ordered(problems: Iterable[Problem], file: str) -> tuple[Problem, ...]:
 
 
 def _mode(document: Document, programs: Mapping[str, Any]) -> Mode:
-    runnable = (script for script in document.scripts if script.role in (Role.SCRIPT, Role.FLOW))
-    return Mode.EXECUTABLE if any(script.key in programs for script in runnable) else Mode.GUIDED
+    keys = [*(script.key for script in document.main_scripts), *_FLOWS]
+    return Mode.EXECUTABLE if any(key in programs for key in keys) else Mode.GUIDED
 
 
 # ---------------------------------------------------------------- the schema
@@ -207,14 +216,36 @@ def _unresolved(document: Document, known: Container[str] | None) -> list[Proble
 
 
 def _compile_all(document: Document) -> tuple[dict[str, Mapping[str, Any]], list[Problem]]:
+    if too_many := _too_many(document):
+        return {}, [too_many]
     programs: dict[str, Mapping[str, Any]] = {}
     problems: list[Problem] = []
     for script in document.scripts:
-        program, told = _compile_condition(script) if script.role is Role.CONDITION else _compile(document, script)
+        condition = script.role is Role.CONDITION
+        program, told = _compile_condition(script) if condition else _compile(document, script)
         problems += told
         if program is not None:
             programs[script.key] = program
+    whole = flow_script(document.value, document.scripts)
+    if whole is not None and all(script.key in programs for script in document.scripts if script.role is Role.FLOW):
+        program, _ = _compile(document, whole)  # what is wrong with a stage is told of the stage
+        programs.update({whole.key: program} if program is not None else {})
     return programs, problems
+
+
+def _too_many(document: Document) -> Problem | None:
+    """Why a document is not compiled at all: it would keep its reader busy for too long."""
+    rules = len(document.adaptive_rules)
+    carriers = sum(script.role is not Role.CONDITION for script in document.scripts)
+    if len(document.scripts) <= _MOST_SCRIPTS and rules * carriers <= _MOST_RULES:
+        return None
+    return Problem(
+        code="opl.document.too-many-scripts",
+        message=f"the document has {len(document.scripts)} pieces of script and {rules} rules",
+        hint=f"keep to {_MOST_SCRIPTS} pieces, and to {_MOST_RULES:,} rules times scripts; split the document",
+        line=1,
+        column=1,
+    )
 
 
 def _compile(document: Document, script: ScriptSource) -> tuple[Mapping[str, Any] | None, list[Problem]]:

@@ -50,7 +50,7 @@ class Request:
     profile: Profile = field(default_factory=Profile)
     shape: Mapping[str, Any] | None = None  # JSON Schema of the answer that the script reads
     data: Mapping[str, Any] = field(default_factory=dict)  # the event's data, whole
-    purpose: str = "completion"  # or "optimization"
+    purpose: str = "completion"  # or "optimization", or "judgement", whose reply is the bare value
     seed: int = 0  # of the run
     attempt: int = 1  # counts from 1; for an effect in doubt it goes on counting
     timeout_seconds: float = 120.0

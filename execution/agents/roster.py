@@ -1,7 +1,8 @@
 """
 Which agent backends there are, by alias.
 
-Built in: ``simulated`` and ``scripted``. ``settings.AGENT_BACKENDS`` adds or
+Built in: ``simulated`` and ``scripted``, and where the environment says how to
+reach them ``claude`` and ``ksi``. ``settings.AGENT_BACKENDS`` adds or
 replaces aliases: ``{"slow": {"backend": "simulated", "scale": 1.0}}``, where
 ``backend`` names a built-in one or a class by its dotted path. A backend is
 made once per process and set of options, since it may hold connections.
@@ -41,7 +42,25 @@ def _scripted(agents: Mapping[str, Any] | None = None, scale: float = 0.0, **opt
     return ScriptedAgents(agents or {}, scale=float(scale), sleep=asyncio.sleep if scale else None)
 
 
-BUILT_IN: dict[str, Callable[..., AgentBackend]] = {"simulated": _simulated, "scripted": _scripted}
+def _claude(**options: Any) -> AgentBackend:
+    from execution.agents.claude import ClaudeBackend
+
+    known = {"api_key": settings.ANTHROPIC_API_KEY, "base_url": settings.ANTHROPIC_BASE_URL}
+    return ClaudeBackend(**{**known, **options})
+
+
+def _ksi(**options: Any) -> AgentBackend:
+    from execution.agents.ksi import KsiBackend
+
+    return KsiBackend(**{"socket_path": settings.KSI_SOCKET, **options})
+
+
+BUILT_IN: dict[str, Callable[..., AgentBackend]] = {
+    "simulated": _simulated,
+    "scripted": _scripted,
+    "claude": _claude,
+    "ksi": _ksi,
+}
 TITLES = {"simulated": "Simulated agents", "scripted": "Scripted agents", "claude": "Claude", "ksi": "KSI daemon"}
 
 RUN_OPTIONS = frozenset({"agents"})
@@ -51,8 +70,14 @@ _made: dict[str, AgentBackend] = {}
 
 def aliases() -> list[str]:
     """All names a run may choose from, the default first."""
+    reachable = {
+        "simulated": True,
+        "scripted": True,
+        "claude": bool(settings.ANTHROPIC_API_KEY),
+        "ksi": bool(settings.KSI_SOCKET),
+    }
     names = dict.fromkeys([settings.DEFAULT_BACKEND, *BUILT_IN, *configured()])
-    return [name for name in names if name in BUILT_IN or name in configured()]
+    return [name for name in names if reachable.get(name) or name in configured()]
 
 
 def configured() -> Mapping[str, Mapping[str, Any]]:
@@ -90,6 +115,8 @@ def backend(alias: str, options: Mapping[str, Any] | None = None) -> AgentBacken
     key = f"{alias}:{json.dumps(told, sort_keys=True, default=str)}"
     made = _made.get(key)
     if made is None:
+        if alias not in aliases():
+            raise BackendUnknown(alias, aliases())
         kind = str(told.pop("backend", alias))
         make = BUILT_IN.get(kind) or (import_string(kind) if "." in kind else None)
         if make is None:

@@ -62,7 +62,7 @@ class ScriptedAgents:
                 str(told.get("type", "agent_error")),
                 str(told.get("message", "the agent failed")),
                 retryable=bool(told.get("retryable", False)),
-                retry_after=told.get("retry_after"),
+                retry_after=float(told.get("retry_after") or 0) or None,
             )
         return Answer(value=entry.get("reply"), duration_seconds=latency)
 

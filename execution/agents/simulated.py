@@ -22,12 +22,14 @@ from typing import Any
 from execution.agents.base import Answer, Capabilities, Request, Reservation, Usage
 from execution.errors import AgentError
 from opl.script.chance import Chance
+from opl.script.rehearse.simulated import judgement
 
 Sleep = Callable[[float], Awaitable[None]]
 
 _RATE_WORDS = ("score", "rate", "confidence", "quality", "probability", "share", "accuracy", "similarity", "weight")
 _COUNT_WORDS = ("count", "number", "total", "size", "duration", "round", "tokens")
 _BAD_WORDS = ("error", "failed", "timeout", "rejected", "conflict")
+MAX_DEPTH = 8
 _QUOTED = re.compile(r"[\"'“]([^\"'”]{1,80})[\"'”]")
 
 
@@ -94,7 +96,12 @@ class SimulatedAgents:
             await self.sleep(latency * self.scale)
         if draw.fraction() >= persona.success_rate:
             raise AgentError(persona.failure, f"{request.agent_id} failed, as simulated", paid=False)
-        value = optimize(request, draw) if request.purpose == "optimization" else answer(request, persona, draw)
+        if request.purpose == "optimization":
+            value: Any = optimize(request, draw)
+        elif request.purpose == "judgement":
+            value = judgement(str(request.data.get("name")), request.shape, draw)
+        else:
+            value = answer(request, persona, draw)
         return Answer(value=value, duration_seconds=round(latency, 3), usage=_usage(request, value))
 
 
@@ -105,11 +112,9 @@ def _usage(request: Request, value: Any) -> Usage:
 def answer(request: Request, persona: Persona, draw: Chance) -> Any:
     """A value of the shape that was asked for, or a sentence where none was."""
     shape = request.shape
-    if not shape or not shape.get("properties"):
-        if shape and shape.get("type") not in (None, "object"):
-            return fill(shape, "", persona, draw)
-        return sentence(request, draw)
-    return fill(shape, "", persona, draw)
+    if shape and (shape.get("properties") or shape.get("type") not in (None, "object")):
+        return fill(shape, "", persona, draw)
+    return sentence(request, draw)
 
 
 def sentence(request: Request, draw: Chance) -> str:
@@ -119,52 +124,62 @@ def sentence(request: Request, draw: Chance) -> str:
     return f"[simulated] {verb}: {task}"
 
 
-def fill(schema: Mapping[str, Any], name: str, persona: Persona, draw: Chance, depth: int = 0) -> Any:
+def fill(schema: Any, name: str, persona: Persona, draw: Chance, depth: int = 0) -> Any:
     """A value that fits ``schema``; ``name`` is the field it stands in and steers numbers and words."""
+    schema = schema if isinstance(schema, Mapping) else {}
     if name in persona.answers:
         return draw.choice(list(persona.answers[name]))
-    if schema.get("enum"):
-        return draw.choice(list(schema["enum"]))
+    if isinstance(schema.get("enum"), list) and schema["enum"]:
+        return draw.choice(schema["enum"])
     if "const" in schema:
         return schema["const"]
     for union in ("anyOf", "oneOf"):
-        options = [part for part in schema.get(union, ()) if part.get("type") != "null"]
-        if options:
-            return fill({**options[0], "description": schema.get("description", "")}, name, persona, draw, depth)
+        parts = schema.get(union)
+        options = [part for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
+        options = [part for part in options if part.get("type") != "null"]
+        if options and depth <= MAX_DEPTH:
+            return fill({**options[0], "description": schema.get("description", "")}, name, persona, draw, depth + 1)
     kind = schema.get("type", "object" if "properties" in schema else "string")
     if isinstance(kind, list):
         kind = next((part for part in kind if part != "null"), "null")
-    return _OF_KIND.get(kind, _null)(schema, name, persona, draw, depth)
+    return _OF_KIND.get(str(kind), _null)(schema, name, persona, draw, depth)
+
+
+def _bound(schema: Mapping[str, Any], name: str) -> float | None:
+    """A numeric keyword of the schema, None where it is none."""
+    value = schema.get(name)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _object(schema: Mapping[str, Any], name: str, persona: Persona, draw: Chance, depth: int) -> Any:
-    fields = schema.get("properties", {})
-    if depth > 8:
+    fields = schema.get("properties")
+    if not isinstance(fields, Mapping) or depth > MAX_DEPTH:
         return {}
     return {key: fill(inner, key, persona, draw, depth + 1) for key, inner in fields.items()}
 
 
 def _array(schema: Mapping[str, Any], name: str, persona: Persona, draw: Chance, depth: int) -> Any:
-    low = int(schema.get("minItems", 2))
-    count = min(max(low, 1) if depth < 6 else 0, 50)
+    low = _bound(schema, "minItems")
+    count = 0 if depth > MAX_DEPTH else int(min(max(2 if low is None else low, 1), 50))
     inner = schema.get("items")
     inner = inner if isinstance(inner, Mapping) else {"type": "string"}
     return [fill(inner, name.removesuffix("s"), persona, draw, depth + 1) for _ in range(count)]
 
 
 def _number_value(schema: Mapping[str, Any], name: str, persona: Persona, draw: Chance, depth: int) -> float:
-    low, high = schema.get("minimum"), schema.get("maximum")
+    low, high = _bound(schema, "minimum"), _bound(schema, "maximum")
     unit = min(max(draw.gaussian(persona.quality, persona.spread), 0.0), 1.0)
     if low is None and high is None and any(word in name.lower() for word in _COUNT_WORDS):
         return float(draw.integer(1, 10))
-    low = 0.0 if low is None else float(low)
-    high = (1.0 if low <= 1.0 else low + 10.0) if high is None else float(high)
+    low = 0.0 if low is None else low
+    high = (1.0 if low <= 1.0 else low + 10.0) if high is None else high
     return round(low + (high - low) * unit, 3)
 
 
 def _integer(schema: Mapping[str, Any], name: str, persona: Persona, draw: Chance, depth: int) -> int:
-    low = int(schema.get("minimum", 0))
-    return draw.integer(low, max(low, int(schema.get("maximum", low + 10))))
+    low = int(_bound(schema, "minimum") or 0)
+    high = _bound(schema, "maximum")
+    return draw.integer(low, max(low, low + 10 if high is None else int(high)))
 
 
 def _boolean(schema: Mapping[str, Any], name: str, persona: Persona, draw: Chance, depth: int) -> bool:
@@ -177,7 +192,8 @@ def _string(schema: Mapping[str, Any], name: str, persona: Persona, draw: Chance
     words = _QUOTED.findall(str(schema.get("description", "")))
     if words:
         # The first word a script asks about is nearly always the hopeful one.
-        return words[0] if len(words) == 1 or draw.fraction() < persona.quality else draw.choice(words[1:])
+        hopeful = len(words) == 1 or draw.fraction() < persona.quality
+        return str(words[0] if hopeful else draw.choice(words[1:]))
     return f"simulated {name or 'text'} {draw.integer(1, 999)}"
 
 

@@ -66,7 +66,7 @@ class TickShape(serializers.Serializer[Any]):
 class MarkShape(serializers.Serializer[Any]):
     """A checkpoint to be named."""
 
-    label = serializers.CharField(required=False, default="", allow_blank=True, max_length=200)
+    label = serializers.CharField(required=False, default="", allow_blank=True, max_length=200)  # type: ignore[assignment]
     note = serializers.JSONField(required=False, allow_null=True, default=None)
 
 
@@ -100,7 +100,7 @@ class RunShape(serializers.Serializer[Any]):
     cost_usd = serializers.FloatField()
     possibly_paid_twice = serializers.IntegerField()
     duration_seconds = serializers.FloatField(allow_null=True)
-    parent = serializers.IntegerField(allow_null=True)
+    parent = serializers.IntegerField(allow_null=True)  # type: ignore[assignment]
     forked_from = serializers.IntegerField(allow_null=True)
     forked_at_tick = serializers.IntegerField(allow_null=True)
     created_at = serializers.DateTimeField()
@@ -142,7 +142,7 @@ class EventShape(serializers.Serializer[Any]):
     at = serializers.IntegerField(help_text="Milliseconds since the epoch.")
     kind = serializers.CharField()
     name = serializers.CharField()
-    data = serializers.JSONField()
+    data = serializers.JSONField()  # type: ignore[assignment]
     branch = serializers.CharField(allow_blank=True)
     line = serializers.IntegerField()
     seq = serializers.IntegerField(allow_null=True)
@@ -214,7 +214,7 @@ class CheckpointShape(serializers.Serializer[Any]):
 
     id = serializers.IntegerField()
     tick = serializers.IntegerField()
-    label = serializers.CharField(allow_blank=True)
+    label = serializers.CharField(allow_blank=True)  # type: ignore[assignment]
     note = serializers.JSONField(allow_null=True)
     created_at = serializers.DateTimeField()
 

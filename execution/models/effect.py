@@ -20,6 +20,8 @@ from execution.models.fields import JsonText
 from execution.models.run import Run
 from execution.models.stored import load
 
+CHOICES = [(str(status), str(status)) for status in states.EffectStatus]
+
 
 class WorkerLease(models.Model):
     """A process that carries effects out; its heartbeat is the lease of all it has sent."""
@@ -47,8 +49,6 @@ class Handler(models.TextChoices):
 class Effect(models.Model):
     """One question to an agent, a person or another run, and its answer."""
 
-    Status = models.TextChoices("Status", [(s.name, (str(s.value), str(s.value))) for s in states.EffectStatus])
-
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="effects", db_index=False)
     seq = models.PositiveIntegerField(help_text="The machine's number of the event, from 1.")
     key = models.TextField(help_text="Structural: statement, loop indices, branch path, occurrence.")
@@ -62,7 +62,7 @@ class Effect(models.Model):
     line = models.PositiveIntegerField(default=0)
     timeout_seconds = models.FloatField(null=True)
 
-    status = models.CharField(max_length=16, choices=Status.choices, default=states.EffectStatus.QUEUED)
+    status = models.CharField(max_length=16, choices=CHOICES, default=states.EffectStatus.QUEUED)
     epoch = models.PositiveIntegerField(default=0)
     attempts = models.PositiveIntegerField(default=0)
     doubts = models.PositiveIntegerField(default=0, help_text="How often it was asked again after a crash.")
@@ -105,7 +105,8 @@ class Effect(models.Model):
 
     def data(self) -> dict[str, Any]:
         """What was asked."""
-        return load(self.request)
+        value: dict[str, Any] = load(self.request)
+        return value
 
     def answer_value(self) -> Any:
         """The reply, or None while there is none."""
@@ -113,7 +114,8 @@ class Effect(models.Model):
 
     def shape_value(self) -> dict[str, Any] | None:
         """The JSON Schema of the answer, or None."""
-        return load(self.shape)
+        value: dict[str, Any] | None = load(self.shape)
+        return value
 
 
 class Attempt(models.Model):

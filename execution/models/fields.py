@@ -10,9 +10,14 @@ that holds the text.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
+
+if TYPE_CHECKING:
+    TextField = models.TextField[Any, Any]
+else:
+    TextField = models.TextField
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
@@ -22,7 +27,7 @@ def dumps(value: Any) -> str:
     return _encode(value)
 
 
-class JsonText(models.TextField):
+class JsonText(TextField):
     """A JSON value in a text column, loaded when it is read."""
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:

@@ -40,7 +40,8 @@ class Tick(models.Model):
 
     def rounds(self) -> list[list[dict[str, Any]]]:
         """The inputs."""
-        return load(self.inputs)
+        value: list[list[dict[str, Any]]] = load(self.inputs)
+        return value
 
 
 class Snapshot(models.Model):

@@ -22,6 +22,8 @@ from execution import states
 from execution.models.fields import JsonText
 from registry.models import Owner, PatternVersion
 
+CHOICES = [(str(status), str(status)) for status in states.RunStatus]
+
 
 class RunQuerySet(models.QuerySet["Run"]):
     """Sets of runs."""
@@ -58,8 +60,6 @@ class RunQuerySet(models.QuerySet["Run"]):
 class Run(models.Model):
     """A pattern version, inputs, a seed, agents, and how far it has come."""
 
-    Status = models.TextChoices("Status", [(s.name, (str(s.value), str(s.value))) for s in states.RunStatus])
-
     version = models.ForeignKey(PatternVersion, on_delete=models.PROTECT, related_name="runs", db_index=False)
     program_hash = models.CharField(max_length=64, help_text="The blob of the compiled program it keeps to its end.")
     started_by = models.ForeignKey(
@@ -80,7 +80,7 @@ class Run(models.Model):
     seed = models.BigIntegerField()
     inputs = models.TextField(default="{}", help_text="A stored value: object of input names and values.")
     policy = JsonText(default=dict, help_text="{limits, attempts, in_doubt, agents, …}")
-    status = models.CharField(max_length=16, choices=Status.choices, default=states.RunStatus.QUEUED)
+    status = models.CharField(max_length=16, choices=CHOICES, default=states.RunStatus.QUEUED)
     revision = models.PositiveIntegerField(default=0)
     tick = models.PositiveIntegerField(default=0)
     clock = models.BigIntegerField(default=0, help_text="Milliseconds: the time of its last tick.")

@@ -9,6 +9,7 @@ be used again.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +17,18 @@ from execution.agents.base import Answer, Profile, Request, effect_digest
 from execution.errors import AgentError
 from execution.models.effect import Handler
 from execution.models.fields import dumps
-from execution.services.world import Agent, agent_of
+from execution.services.world import Agent, names_of, text
 from opl.script.effects import DEFAULT_TIMEOUT_SECONDS, completion_result
 from opl.script.values import to_text
 
 HANDLERS = {
     "completion:async": Handler.AGENT,
     "optimization:async": Handler.AGENT,
+    "judgement:ask": Handler.AGENT,
+    "primitive:delegate_subtask": Handler.AGENT,
     "human:ask": Handler.PERSON,
     "orchestration:start": Handler.CHILD,
+    "primitive:start_pattern": Handler.CHILD,
 }
 
 
@@ -40,7 +44,6 @@ class Delivery:
     request: Request
     expires_at: int | None  # ms
     attempts_allowed: int
-    is_optimization: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +63,33 @@ def request_hash(name: str, data: Any, shape: Any) -> str:
     return hashlib.sha256(dumps([name, data, shape]).encode("ascii")).hexdigest()
 
 
-def prompt_of(name: str, data: dict[str, Any]) -> str:
-    """The text put to the agent."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What an event asks of an agent."""
+
+    agent_id: str
+    prompt: str
+    purpose: str  # completion, optimization, or judgement
+
+
+def question_of(name: str, data: Mapping[str, Any]) -> Question:
+    """Who is asked what by an event that goes to an agent."""
     if name == "optimization:async":
-        return (
+        prompt = (
             "Propose better parameters. Answer with an object that has `success` (boolean) and"
-            " `optimized_params`, of the same shape as the parameters were.\n" + dumps(data)
+            " `optimized_params`, of the same shape as the parameters were.\n" + dumps(dict(data))
         )
-    return to_text(data.get("prompt"))
+        return Question(agent_id=text(data.get("agent_id")) or "optimizer", prompt=prompt, purpose="optimization")
+    if name == "judgement:ask":
+        told = to_text(data.get("definition")) or "Judge by the name and the arguments."
+        given = {"arguments": data.get("arguments"), **(data.get("keywords") or {})}
+        prompt = f"{to_text(data.get('name'))}: {told}\nAnswer with the JSON value alone.\n{dumps(given)}"
+        return Question(agent_id="oracle", prompt=prompt, purpose="judgement")
+    if name == "primitive:delegate_subtask":
+        agent_id = text(next(iter(names_of(data.get("agent_id"))), "")) or "default"
+        return Question(agent_id=agent_id, prompt=to_text(data.get("task")), purpose="completion")
+    prompt = to_text(data.get("prompt"))
+    return Question(agent_id=text(data.get("agent_id")) or "default", prompt=prompt, purpose="completion")
 
 
 def make_request(
@@ -83,15 +105,16 @@ def make_request(
     profile: Profile,
 ) -> Request:
     """The question as a backend gets it."""
+    question = question_of(name, data)
     return Request(
         run_id=run_id,
         key=key,
-        agent_id=agent_of(name, data),
-        prompt=prompt_of(name, data),
+        agent_id=question.agent_id,
+        prompt=question.prompt,
         profile=profile,
         shape=shape,
         data=data,
-        purpose="optimization" if name == "optimization:async" else "completion",
+        purpose=question.purpose,
         seed=seed,
         attempt=attempt,
         timeout_seconds=DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout,
@@ -100,7 +123,9 @@ def make_request(
 
 
 def reply_value(request: Request, answer: Answer | None, error: AgentError | None, duration: float) -> Any:
-    """The reply of an agent as the script gets it: a completion result, or the optimizer's object."""
+    """The reply of an agent as the script gets it: a completion result, or the bare verdict of a judgement."""
+    if request.purpose == "judgement":
+        return None if answer is None else answer.value
     told = None if error is None else {"type": error.kind, "message": error.message}
     usage = answer.usage.to_json() if answer is not None else {}
     result = completion_result(
@@ -116,13 +141,15 @@ def reply_value(request: Request, answer: Answer | None, error: AgentError | Non
     return result
 
 
-def failure_value(agent_id: str, kind: str, message: str, seconds: float = 0.0) -> Any:
-    """The reply that stands for an answer that never came."""
+def failure_value(name: str, agent_id: str, kind: str, message: str, seconds: float = 0.0) -> Any:
+    """The reply to the event ``name`` that stands for an answer that never came."""
+    if name == "judgement:ask":
+        return None
+    if HANDLERS.get(name) == Handler.CHILD:
+        return {"success": False, "result": None, "output": None, "error": {"type": kind, "message": message}}
     return completion_result(agent_id=agent_id, error={"type": kind, "message": message}, duration=seconds)
 
 
 def profile_name(agent: Agent, data: dict[str, Any]) -> str:
     """The profile an agent answers with: named by the event, by its spawn, or by its own name."""
-    from execution.services.world import text
-
     return text(data.get("profile")) or agent.profile or agent.agent_id

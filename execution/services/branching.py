@@ -26,7 +26,7 @@ from execution.models.stored import BlobWriter, compress
 from execution.services import asking, checking, children, controlling, journal, reusing, sessions, starting
 from execution.services.clock import to_ms
 from execution.services.drafting import Asked, Draft
-from execution.services.world import World, agent_of
+from execution.services.world import RunWorld
 from registry.models import PatternVersion
 
 
@@ -34,7 +34,7 @@ from registry.models import PatternVersion
 class Rebuilt:
     """What a replay from the first tick shows: world, open questions and timers."""
 
-    world: World
+    world: RunWorld
     open: dict[int, dict[str, Any]] = field(default_factory=dict)  # seq → event effect
     timers: dict[int, int] = field(default_factory=dict)  # id → due, ms
     events: int = 0
@@ -92,7 +92,7 @@ def branch(
     changed = (inputs is not None and {**run.input_values(), **inputs} != run.input_values()) or (
         version is not None and version.pk != run.version_id
     )
-    fresh = {
+    fresh: dict[str, Any] = {
         "version": version or run.version,
         "inputs": {**run.input_values(), **(inputs or {})},
         "user": user if user is not None else run.started_by,
@@ -149,7 +149,7 @@ def _share(run: Run, made: Run, tick: int, now: int) -> None:
         return
     session = sessions.read_row(run.pk)
     assert session is not None
-    rebuilt = Rebuilt(World.empty(made.pk))
+    rebuilt = Rebuilt(RunWorld(made.pk, fresh=True))
     sessions.restore(session, tick, rebuilt.observe)
     at = _clock_at(run.pk, tick)
     made.program_hash = run.program_hash
@@ -212,7 +212,7 @@ def asked_again(session: sessions.Session, effect: dict[str, Any]) -> Asked:
         request_hash=asking.request_hash(name, data, shape),
         name=name,
         handler=handler,
-        agent_id=agent_of(name, data) if handler == Handler.AGENT else "",
+        agent_id=asking.question_of(name, data).agent_id if handler == Handler.AGENT else "",
         data=data,
         shape=shape,
         line=effect["line"],

@@ -67,7 +67,7 @@ def plan(session: Session, data: Mapping[str, Any]) -> Plan | dict[str, str]:
 
 def find_version(session: Session, reference: str) -> PatternVersion:
     """``owner/name[@version]``; without an owner, one of the same owner as the running pattern's, then the library's."""
-    user = User.objects.filter(pk=session.started_by).first()
+    user = User.objects.filter(pk=session.started_by).first() if session.started_by is not None else None
     if "/" in reference:
         return finding.version(reference, user)
     own = PatternVersion.objects.values_list("pattern__owner__name", flat=True).get(pk=session.version_id)

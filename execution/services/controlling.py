@@ -165,7 +165,9 @@ def resolve(*, run_id: int, seq: int, retry: bool, now: int) -> str:
                 [now, effect.pk, effect.epoch],
             )
         else:
-            value = asking.failure_value(effect.agent_id, "in_doubt", "its sender died before an answer was stored")
+            value = asking.failure_value(
+                effect.name, effect.agent_id, "in_doubt", "its sender died before an answer was stored"
+            )
             cursor.execute(
                 "UPDATE execution_effect SET status = 'failed', answer = %s, error_kind = 'in_doubt', answered_at = %s,"
                 " unread = %s, due_at = NULL, expires_at = NULL WHERE id = %s AND epoch = %s AND status = 'in_doubt'",

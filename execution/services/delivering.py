@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from execution.agents import roster
 from execution.agents.base import Answer
 from execution.errors import AgentError
+from execution.models import RunAgent
 from execution.models.fields import dumps
 from execution.models.stored import BlobWriter, load_many
 from execution.services import asking, budgeting, faults, sessions
@@ -116,15 +117,13 @@ def _delivery(row: tuple[Any, ...], run: Any, data: Any, shape: Any) -> Delivery
         request=request,
         expires_at=expires_at,
         attempts_allowed=int(run.policy.get("attempts", 4)),
-        is_optimization=name == "optimization:async",
     )
 
 
 def _agent(run_id: int, agent_id: str) -> Agent:
-    from execution.models import RunAgent
-
     row = RunAgent.objects.filter(run_id=run_id, agent_id=agent_id).values_list("profile", "details").first()
-    return Agent(agent_id, row[0] if row else "", row[1] if row else {})
+    details: dict[str, Any] = row[1] if row is not None else {}  # type: ignore[assignment]
+    return Agent(agent_id=agent_id, profile=row[0] if row is not None else agent_id, details=details)
 
 
 def _reserve(cursor: Any, delivery: Delivery) -> budgeting.Refusal | None:

@@ -21,7 +21,7 @@ from execution.services import asking, children, engine, reusing
 from execution.services.asking import HANDLERS, Delivery
 from execution.services.profiles import profile_for
 from execution.services.sessions import Session
-from execution.services.world import agent_of, text
+from execution.services.world import text
 
 MAX_ROUNDS = 20_000  # beyond the limit of events: a machine that asks for ever is a fault of ours
 
@@ -183,7 +183,7 @@ class Draft:
             request_hash=asking.request_hash(name, data, shape),
             name=name,
             handler=handler,
-            agent_id=agent_of(name, data) if handler == Handler.AGENT else "",
+            agent_id=asking.question_of(name, data).agent_id if handler == Handler.AGENT else "",
             data=data,
             shape=shape,
             line=effect["line"],
@@ -236,7 +236,6 @@ class Draft:
             request=request,
             expires_at=expiry(self.at, asked.timeout),
             attempts_allowed=int(session.policy.get("attempts", 4)),
-            is_optimization=asked.name == "optimization:async",
         )
 
     def reserve(self, wanted: Reservation) -> bool:

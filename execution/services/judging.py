@@ -49,7 +49,7 @@ def judge(session: Session, end: dict[str, Any]) -> Verdict:
     names = names_of(session.state, end["result"])
     good = True if not success_when else truthy(evaluate(success_when, names))
     points = evaluate(score, names) if score else None
-    number = min(max(float(points), 0.0), 1.0) if is_number(points) else None
+    number = min(max(float(points), 0.0), 1.0) if points is not None and is_number(points) else None
     return Verdict(succeeded=good, score=number, outcome="" if good else "success_when")
 
 

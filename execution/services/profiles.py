@@ -1,5 +1,6 @@
 """
-Who an agent is: the document's own words about it, then the stored profile of that name.
+Who an agent is: the stored profile of that name, put together from what it extends, then the
+document's own words about the agent, then what ``agent:spawn`` and the event said.
 
 Found once per process for each version and name; a version never changes, and
 a profile published later is found by the next process.
@@ -12,8 +13,12 @@ from functools import lru_cache
 from typing import Any
 
 from execution.agents.base import Profile
-from registry.models import PatternVersion
+from opl.document.model import ProfileSource
+from opl.document.profile import ProfileError, resolve
+from registry.models import Pattern, PatternVersion
 from registry.models import Profile as StoredProfile
+
+PROFILES_KEPT = 2000
 
 
 def profile_for(
@@ -27,45 +32,75 @@ def profile_for(
         details: what ``agent:spawn`` said (``prompt``, ``model`` …).
         data: the event's data; ``model`` and ``system`` there win.
     """
-    found = _stored(version_id, agent_id, name)
-    system = str(data.get("system") or "") or "\n\n".join(
-        part for part in (found.system, _text(details.get("prompt"))) if part
-    )
+    found = _found(version_id, agent_id, name)
+    parts = (found.system, _text(details.get("prompt")), _text(details.get("purpose")))
+    system = _text(data.get("system")) or "\n\n".join(part for part in parts if part)
     model = _text(data.get("model")) or _text(details.get("model")) or found.model
     if system == found.system and model == found.model:
         return found
     return Profile(name=found.name, system=system, model=model, settings=found.settings)
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+@lru_cache(maxsize=PROFILES_KEPT)
+def _found(version_id: int, agent_id: str, name: str) -> Profile:
+    declared = _declared(version_id, agent_id, name)
+    wanted = _text(declared.get("profile")) or _text(declared.get("component")) or name
+    system, model, settings = _stored(version_id, wanted)
+    own = _text(declared.get("system_prompt")) or _text(declared.get("prompt"))
+    return Profile(
+        name=wanted,
+        system="\n\n".join(part for part in (system, own) if part),
+        model=_text(declared.get("model")) or model,
+        settings={**settings, **declared},
+    )
 
 
-@lru_cache(maxsize=2000)
-def _stored(version_id: int, agent_id: str, name: str) -> Profile:
-    settings: dict[str, Any] = {}
-    system, model = "", ""
-    profile = StoredProfile.objects.called(name).newest_first().values_list("value", flat=True).first()
-    for told in (profile, _declared(version_id, agent_id, name)):
-        if isinstance(told, Mapping):
-            settings.update(told)
-            system = _text(told.get("system_prompt")) or _text(told.get("prompt")) or _text(told.get("body")) or system
-            model = _text(told.get("model")) or model
-    return Profile(name=name, system=system, model=model, settings=settings)
+def _stored(version_id: int, name: str) -> tuple[str, str, dict[str, Any]]:
+    """``(system prompt, model, the document itself)`` of a stored profile; empty where there is none."""
+    value = _value_of(version_id, name)
+    if value is None:
+        return "", "", {}
+    try:
+        resolved = resolve(name, lambda part: _lookup(version_id, part))
+    except ProfileError:
+        return "", "", dict(value)
+    return resolved.prompt, resolved.model, dict(value)
 
 
-def _declared(version_id: int, agent_id: str, name: str) -> Any:
+def _lookup(version_id: int, name: str) -> ProfileSource | None:
+    value = _value_of(version_id, name)
+    return None if value is None else ProfileSource(name=name, value=value, prompt=_text(value.get("body")))
+
+
+def _value_of(version_id: int, name: str) -> Mapping[str, Any] | None:
+    """The newest profile of that name: the pattern's owner's own, else a public one."""
+    owner_id = PatternVersion.objects.values_list("pattern__owner_id", flat=True).get(pk=version_id)
+    found = StoredProfile.objects.called(name).newest_first()
+    for wanted in (found.filter(owner_id=owner_id), found.filter(visibility=Pattern.Visibility.PUBLIC)):
+        value = wanted.values_list("value", flat=True).first()
+        if isinstance(value, Mapping):
+            return value
+    return None
+
+
+def _declared(version_id: int, agent_id: str, name: str) -> Mapping[str, Any]:
     """What the version's document says about the agent under ``agents``."""
     value = PatternVersion.objects.filter(pk=version_id).values_list("value", flat=True).first()
     agents = value.get("agents") if isinstance(value, Mapping) else None
     if isinstance(agents, Mapping):
-        return agents.get(agent_id) or agents.get(name)
-    if isinstance(agents, list):
+        found = agents.get(agent_id) or agents.get(name)
+    elif isinstance(agents, list):
         names = {agent_id, name}
-        return next((a for a in agents if isinstance(a, Mapping) and {a.get("id"), a.get("name")} & names), None)
-    return None
+        found = next((a for a in agents if isinstance(a, Mapping) and {a.get("id"), a.get("name")} & names), None)
+    else:
+        found = None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def forget_profiles() -> None:
     """Drop what was found; tests that empty the database need it."""
-    _stored.cache_clear()
+    _found.cache_clear()

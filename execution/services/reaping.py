@@ -71,7 +71,7 @@ def fence(worker_id: int, now: int) -> list[int]:
         if cursor.rowcount != 1:
             return []
         cursor.execute(
-            "SELECT e.id, e.run_id, e.epoch, e.attempts, e.agent_id, r.policy FROM execution_effect e"
+            "SELECT e.id, e.run_id, e.epoch, e.attempts, e.agent_id, e.name, r.policy FROM execution_effect e"
             " JOIN execution_run r ON r.id = e.run_id WHERE e.worker_id = %s AND e.status = 'sent'",
             [worker_id],
         )
@@ -86,7 +86,7 @@ def fence(worker_id: int, now: int) -> list[int]:
 
 def _doubt(cursor: Any, row: tuple[Any, ...], now: int) -> None:
     """One effect whose sender died: again, before a person, or failed."""
-    effect_id, run_id, epoch, attempts, agent_id, policy_text = row
+    effect_id, run_id, epoch, attempts, agent_id, name, policy_text = row
     policy = json.loads(policy_text) if policy_text else {}
     cursor.execute(
         "INSERT INTO execution_attempt (effect_id, number, epoch, at, outcome, kind, message, tokens, cost, request_id)"
@@ -96,7 +96,7 @@ def _doubt(cursor: Any, row: tuple[Any, ...], now: int) -> None:
     _release_reservation(cursor, effect_id, run_id)
     if attempts >= int(policy.get("attempts", 4)):
         value = asking.failure_value(
-            agent_id, "in_doubt", f"its sender died before an answer was stored, {attempts} times"
+            name, agent_id, "in_doubt", f"its sender died before an answer was stored, {attempts} times"
         )
         cursor.execute(
             "UPDATE execution_effect SET status = 'failed', epoch = epoch + 1, worker_id = NULL, answer = %s,"
@@ -129,16 +129,14 @@ def expire(now: int) -> list[int]:
     """Questions without an answer in time are answered by the time-out; the runs concerned."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT e.id, e.run_id, e.epoch, e.agent_id, e.handler, e.timeout_seconds FROM execution_effect e"
+            "SELECT e.id, e.run_id, e.epoch, e.agent_id, e.name, e.timeout_seconds FROM execution_effect e"
             " JOIN execution_run r ON r.id = e.run_id WHERE e.expires_at <= %s AND r.status <> 'paused' LIMIT %s",
             [now, BATCH],
         )
         rows = cursor.fetchall()
     runs: dict[int, None] = {}
-    for effect_id, run_id, epoch, agent_id, handler, seconds in rows:
-        value = asking.failure_value(agent_id, "timeout", f"no answer within {seconds:g} seconds", seconds)
-        if handler != "agent":
-            value = {"success": False, "result": None, "error": value["error"]}
+    for effect_id, run_id, epoch, agent_id, name, seconds in rows:
+        value = asking.failure_value(name, agent_id, "timeout", f"no answer within {seconds:g} seconds", seconds)
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE execution_effect SET status = 'failed', epoch = epoch + 1, worker_id = NULL, answer = %s,"
@@ -196,3 +194,14 @@ def runs_with_work(now: int, limit: int = 200) -> list[int]:
         )
         runs.update(dict.fromkeys(row[0] for row in cursor.fetchall()))
     return list(runs)
+
+
+def runs_with_questions(now: int, limit: int = 200) -> list[int]:
+    """Runs with questions that are due and that nobody has claimed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT e.run_id FROM execution_effect e JOIN execution_run r ON r.id = e.run_id"
+            " WHERE e.due_at <= %s AND r.status IN ('queued', 'running', 'waiting') LIMIT %s",
+            [now, limit],
+        )
+        return [row[0] for row in cursor.fetchall()]

@@ -41,7 +41,7 @@ def find(session: Session, key: str, request_hash: str) -> Found | None:
     if known is None or known[0] != request_hash:
         return None
     row = Effect.objects.filter(pk=known[1]).values_list("answer", "duration_seconds").first()
-    if row is None:
+    if row is None or row[0] is None:
         return None
     return Found(effect_id=known[1], stored=row[0], duration_seconds=row[1], value=load(row[0]))
 

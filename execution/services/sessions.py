@@ -22,7 +22,7 @@ from execution.errors import JournalBroken
 from execution.models import Run
 from execution.models.stored import decompress, load, load_many
 from execution.services import engine
-from execution.services.world import World
+from execution.services.world import RunWorld
 from opl.errors import MachineError
 
 KEPT = 256
@@ -67,7 +67,7 @@ class Session:
     started: bool
     started_by: int | None
     state: Any = None  # the machine's; None until it has started
-    world: World = field(default_factory=lambda: World(0))
+    world: RunWorld = field(default_factory=lambda: RunWorld(0))
     snapshot_tick: int = 0
     snapshot_bytes: int = 0
     bytes_since: int = 0  # of tick inputs since the snapshot
@@ -147,7 +147,7 @@ def read_row(run_id: int) -> Session | None:
     values[7] = json.loads(values[7]) if values[7] else {}
     values[25] = values[25] is not None
     session = Session(*values)
-    session.world = World(run_id) if session.tick else World.empty(run_id)
+    session.world = RunWorld(run_id, fresh=not session.tick)
     return session
 
 

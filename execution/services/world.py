@@ -1,201 +1,130 @@
 """
-What a run keeps beside its script: entities and agents, as the script's events change them.
+What a run keeps beside its script, on rows: entities and agents, as the script's events change them.
 
-Events of these kinds are answered here, at once and without the network. A
-``World`` is loaded when first needed, changes in memory, and what changed is
-written in the transaction of the advance. Rebuilding it by applying the same
-events in the same order gives the same world, which is how a branch gets one.
+What the events mean is said once, in ``opl.script.world``, so that a rehearsal
+and a durable run agree; this is that world with rows behind it. Agents and
+entities are loaded when they are first needed, change in memory, and what
+changed is written in the transaction of the advance. Applying the same events
+in the same order gives the same world, which is how a branch gets one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
-from execution.models import Entity, RunAgent
+from django.db.models import Count
+
+from execution.models import Effect, Entity, RunAgent
 from execution.models.fields import dumps
 from execution.models.stored import BlobWriter, load_many
+from opl.script.values import to_text
+from opl.script.world import LOCAL_EVENTS, Agent, World, names_of
 
-EntityKey = tuple[str, str]  # type, id
-
-
-@dataclass(slots=True)
-class Agent:
-    """One agent of the run."""
-
-    agent_id: str
-    profile: str
-    details: dict[str, Any]
-    active: bool = True
-    spawned_at: int = 0  # ms
-
-    def to_json(self) -> dict[str, Any]:
-        """As a script sees it."""
-        status = "active" if self.active else "terminated"
-        return {**self.details, "agent_id": self.agent_id, "profile": self.profile, "status": status}
+SILENT = frozenset({"agent:status", "agent:progress", "agent:result", "orchestration:request_termination"})
+_AGENT_EVENTS = ("agent:", "primitive:spawn_agent", "primitive:terminate_agent", "primitive:list_agents")
 
 
-@dataclass(slots=True)
-class World:
+class RunWorld:
     """The entities and agents of one run."""
 
-    run_id: int
-    agents: dict[str, Agent] | None = None  # None: not loaded
-    entities: dict[EntityKey, dict[str, Any] | None] | None = None  # None as a value: deleted
-    changed_agents: set[str] = field(default_factory=set)
-    changed_entities: set[EntityKey] = field(default_factory=set)
+    def __init__(self, run_id: int, *, fresh: bool = False) -> None:
+        self.run_id = run_id
+        self.core = World()
+        self.has_agents = self.has_entities = fresh
+        self.changed_agents: set[str] = set()
+        self.changed_entities: set[tuple[str, str]] = set()
 
-    @classmethod
-    def empty(cls, run_id: int) -> World:
-        """The world of a run that has not begun."""
-        return cls(run_id, agents={}, entities={})
-
-    def answer(self, name: str, data: dict[str, Any], at: int) -> Any:
+    def answer(self, name: str, data: Mapping[str, Any], at: int) -> Any:
         """Carry one local event out; the reply."""
-        handler = _HANDLERS.get(name)
-        return handler(self, data, at) if handler is not None else {"status": "emitted"}
+        if name in SILENT:
+            return None
+        if name.startswith("state:"):
+            return self._on_entities(name, data, at)
+        if name.startswith(_AGENT_EVENTS) or name == "primitive:query_agent_status":
+            return self._on_agents(name, data, at)
+        return self.core.answer(name, data, at)
 
-    def replayed(self, name: str, data: dict[str, Any], at: int) -> None:
+    def replayed(self, name: str, data: Mapping[str, Any], at: int) -> None:
         """Apply one event of the journal again, the meeting of agents included."""
-        if name in AGENT_EVENTS:
-            self.meet(agent_of(name, data), data, at)
+        from execution.services.asking import HANDLERS, question_of
+
+        if HANDLERS.get(name) == "agent":
+            self.meet(question_of(name, data).agent_id, data, at)
         elif name in LOCAL_EVENTS:
             self.answer(name, data, at)
 
     # ------------------------------------------------------------ agents
 
-    def agent_rows(self) -> dict[str, Agent]:
-        if self.agents is None:
-            self.agents = {
-                row.agent_id: Agent(row.agent_id, row.profile, row.details, row.active, row.spawned_at)
-                for row in RunAgent.objects.filter(run_id=self.run_id)
-            }
-        return self.agents
+    @property
+    def agents(self) -> dict[str, Agent]:
+        """The agents by id."""
+        if not self.has_agents:
+            self.has_agents = True
+            rows = RunAgent.objects.filter(run_id=self.run_id)
+            counts = Effect.objects.filter(run_id=self.run_id, handler="agent").values_list("agent_id")
+            asked = dict(counts.annotate(count=Count("pk")).order_by())
+            for row in rows:
+                self.core.agents[row.agent_id] = Agent(
+                    agent_id=row.agent_id,
+                    profile=row.profile,
+                    details=row.details,
+                    active=row.active,
+                    asked=asked.get(row.agent_id, 0),
+                )
+        return self.core.agents
 
-    def meet(self, agent_id: str, data: dict[str, Any], at: int) -> Agent:
+    def meet(self, agent_id: str, data: Mapping[str, Any], at: int) -> Agent:
         """The agent a question goes to; one not spawned before is spawned with the profile of its name."""
-        agents = self.agent_rows()
-        agent = agents.get(agent_id)
-        if agent is None:
-            agent = Agent(agent_id, text(data.get("profile")), {}, True, at)
-            agents[agent_id] = agent
+        if agent_id not in self.agents:
             self.changed_agents.add(agent_id)
-        return agent
+        return self.core.meet(agent_id, data)
 
-    def spawn(self, data: dict[str, Any], at: int) -> dict[str, Any]:
-        agents = self.agent_rows()
-        profile = text(data.get("profile") or data.get("role"))
-        agent_id = text(data.get("agent_id")) or self._free_name(profile or "agent")
-        details = {name: value for name, value in data.items() if name not in ("agent_id", "profile", "status")}
-        agents[agent_id] = Agent(agent_id, profile, details, True, at)
-        self.changed_agents.add(agent_id)
-        return agents[agent_id].to_json()
-
-    def _free_name(self, base: str) -> str:
-        agents, name, count = self.agent_rows(), base, 1
-        while name in agents:
-            count += 1
-            name = f"{base}_{count}"
-        return name
-
-    def terminate(self, data: dict[str, Any], at: int) -> Any:
-        wanted = data.get("agent_id", data.get("agents"))
-        names = wanted if isinstance(wanted, list) else [wanted]
-        gone = [agent for name in names if (agent := self.agent_rows().get(text(name))) is not None]
-        for agent in gone:
-            agent.active = False
-            self.changed_agents.add(agent.agent_id)
-        if isinstance(wanted, list):
-            return [agent.to_json() for agent in gone]
-        return gone[0].to_json() if gone else {"agent_id": wanted, "status": "unknown"}
-
-    def list_agents(self, data: dict[str, Any], at: int) -> list[dict[str, Any]]:
-        wanted = text(data.get("profile"))
-        return [
-            agent.to_json()
-            for agent in self.agent_rows().values()
-            if agent.active and (not wanted or agent.profile == wanted)
-        ]
+    def _on_agents(self, name: str, data: Mapping[str, Any], at: int) -> Any:
+        before = {key: (id(agent), agent.active) for key, agent in self.agents.items()}
+        reply = self.core.answer(name, data, at)
+        for key, agent in self.core.agents.items():
+            if before.get(key) != (id(agent), agent.active):
+                self.changed_agents.add(key)
+        return reply
 
     # ------------------------------------------------------------ entities
 
-    def entity_rows(self) -> dict[EntityKey, dict[str, Any] | None]:
-        if self.entities is None:
+    def _on_entities(self, name: str, data: Mapping[str, Any], at: int) -> Any:
+        if not self.has_entities:
+            self.has_entities = True
             rows = list(Entity.objects.filter(run_id=self.run_id).values_list("type", "entity_id", "properties"))
             values = load_many(row[2] for row in rows)
-            self.entities = {(row[0], row[1]): value for row, value in zip(rows, values, strict=True)}
-        return self.entities
-
-    def _find(self, data: dict[str, Any]) -> EntityKey:
-        """The entity an event names; without a type, the one of that id whatever its type."""
-        kind, name = text(data.get("type")), text(data.get("id"))
-        if not kind and (kind, name) not in self.entity_rows():
-            for key, value in self.entity_rows().items():
-                if key[1] == name and value is not None:
-                    return key
-        return kind, name
-
-    def put_entity(self, data: dict[str, Any], at: int) -> dict[str, Any]:
-        """Create and update are one: both merge, both create."""
-        key = self._find(data)
-        given = data.get("properties")
-        properties = given if isinstance(given, dict) else {} if given is None else {"value": given}
-        merged = {**(self.entity_rows().get(key) or {}), **properties}
-        self.entity_rows()[key] = merged
-        self.changed_entities.add(key)
-        return shown(key, merged)
-
-    def get_entity(self, data: dict[str, Any], at: int) -> dict[str, Any] | None:
-        key = self._find(data)
-        properties = self.entity_rows().get(key)
-        return None if properties is None else shown(key, properties)
-
-    def query_entities(self, data: dict[str, Any], at: int) -> list[dict[str, Any]]:
-        kind = text(data.get("type"))
-        where = data.get("where", data.get("properties", data.get("filter")))
-        wanted = where if isinstance(where, dict) else {}
-        return [
-            shown(key, properties)
-            for key, properties in self.entity_rows().items()
-            if properties is not None
-            and (not kind or key[0] == kind)
-            and all(name in properties and properties[name] == value for name, value in wanted.items())
-        ]
-
-    def delete_entity(self, data: dict[str, Any], at: int) -> dict[str, Any] | None:
-        key = self._find(data)
-        properties = self.entity_rows().get(key)
-        if properties is None:
-            return None
-        self.entity_rows()[key] = None
-        self.changed_entities.add(key)
-        return shown(key, properties)
+            self.core.entities.update({(row[0], row[1]): value for row, value in zip(rows, values, strict=True)})
+        key = self.core._find(data)
+        reply = self.core.answer(name, data, at)
+        if not name.endswith((":get", ":query")):
+            self.changed_entities.add(key)
+        return reply
 
     # ------------------------------------------------------------ writing
 
     def write(self, cursor: Any, blobs: BlobWriter, at: int) -> None:
         """Write what changed, inside the transaction of the advance."""
         for name in sorted(self.changed_agents):
-            agent = self.agent_rows()[name]
+            agent = self.core.agents[name]
             cursor.execute(
                 "INSERT INTO execution_runagent (run_id, agent_id, profile, details, active, spawned_at)"
                 " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (run_id, agent_id) DO UPDATE SET"
                 " profile = excluded.profile, details = excluded.details, active = excluded.active",
-                [self.run_id, name[:200], agent.profile[:200], dumps(agent.details), agent.active, agent.spawned_at],
+                [self.run_id, text(name), text(agent.profile), dumps(agent.details), agent.active, at],
             )
-        for key in sorted(self.changed_entities):
-            properties = self.entity_rows()[key]
+        for kind, name in sorted(self.changed_entities):
+            properties = self.core.entities.get((kind, name))
+            place = [self.run_id, text(kind), text(name)]
             if properties is None:
-                cursor.execute(
-                    "DELETE FROM execution_entity WHERE run_id = %s AND type = %s AND entity_id = %s",
-                    [self.run_id, *key],
-                )
+                cursor.execute("DELETE FROM execution_entity WHERE run_id = %s AND type = %s AND entity_id = %s", place)
                 continue
             cursor.execute(
                 "INSERT INTO execution_entity (run_id, type, entity_id, properties, updated_at)"
                 " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (run_id, type, entity_id) DO UPDATE SET"
                 " properties = excluded.properties, updated_at = excluded.updated_at",
-                [self.run_id, *key, blobs.put(properties), at],
+                [*place, blobs.put(properties), at],
             )
 
     def written(self) -> None:
@@ -204,34 +133,11 @@ class World:
         self.changed_entities.clear()
 
 
-def agent_of(name: str, data: dict[str, Any]) -> str:
-    """The agent that an event asks: named in it, else the optimizer or the default agent."""
-    return text(data.get("agent_id")) or ("optimizer" if name == "optimization:async" else "default")
-
-
-def shown(key: EntityKey, properties: dict[str, Any]) -> dict[str, Any]:
-    """An entity as a script sees it; copied, since the machine owns what it is given."""
-    return {"type": key[0] or None, "id": key[1], "properties": dict(properties)}
-
-
 def text(value: Any) -> str:
     """What a script wrote where a name belongs; at most 200 characters, as the rows hold."""
-    if value is None:
-        return ""
-    plain = value if isinstance(value, str) else dumps(value)
+    plain = to_text(value)
     # No database column holds U+0000 or half a surrogate pair.
     return plain[:200].replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
 
 
-_HANDLERS = {
-    "agent:spawn": World.spawn,
-    "agent:terminate": World.terminate,
-    "agent:list": World.list_agents,
-    "state:entity:create": World.put_entity,
-    "state:entity:update": World.put_entity,
-    "state:entity:get": World.get_entity,
-    "state:entity:query": World.query_entities,
-    "state:entity:delete": World.delete_entity,
-}
-AGENT_EVENTS = frozenset({"completion:async", "optimization:async"})
-LOCAL_EVENTS = frozenset(_HANDLERS)
+__all__ = ["LOCAL_EVENTS", "Agent", "RunWorld", "names_of", "text"]

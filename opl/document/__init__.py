@@ -7,7 +7,7 @@ Documents: reading, naming, comparing and merging pattern files. Pure.
 """
 
 from opl.document.envelopes import Reading, read
-from opl.document.load import DEFAULT, Loaded, LoadLimits, load
+from opl.document.load import DEFAULT, FEDERATED, Loaded, LoadLimits, load
 from opl.document.model import (
     AdaptiveRule,
     Document,
@@ -25,6 +25,7 @@ from opl.document.model import (
 
 __all__ = [
     "DEFAULT",
+    "FEDERATED",
     "AdaptiveRule",
     "Document",
     "Envelope",

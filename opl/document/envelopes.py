@@ -75,7 +75,7 @@ def read(data: bytes, *, file: str = "", limits: LoadLimits = DEFAULT) -> Readin
     elif _is_markdown(text, suffix):
         reading_ = Reading(_component(data, text, Loaded(text=text), text, 1), tuple(problems))
     else:
-        reading_ = _read_yaml(data, load_text(text, limits=limits, before=problems))
+        reading_ = _read_yaml(data, load_text(text, limits=limits, before=problems), text)
     document = replace(reading_.document, file=file) if reading_.document else None
     return Reading(document, _in_file(reading_.problems, file))
 
@@ -122,11 +122,11 @@ def _read_front(
     return Reading(_component(data, text, loaded, body, front.body_line), loaded.problems)
 
 
-def _read_yaml(data: bytes, loaded: Loaded, text: str | None = None) -> Reading:
+def _read_yaml(data: bytes, loaded: Loaded, text: str) -> Reading:
     if not isinstance(loaded.value, dict):
         return Reading(None, (*loaded.problems, *_not_a_mapping(loaded)))
     envelope, kind, problems = _recognised(loaded)
-    document = _from_yaml(data, loaded.text if text is None else text, loaded, envelope, kind)
+    document = _from_yaml(data, text, loaded, envelope, kind)
     return Reading(document, (*loaded.problems, *problems))
 
 
@@ -283,7 +283,7 @@ def _embedded(fenced: list[Fence]) -> Iterator[Document]:
             continue
         data = fence.text.encode()
         loaded = load_text(fence.text, first_line=fence.first_line)
-        document = _read_yaml(data, loaded).document if loaded.ok else None
+        document = _read_yaml(data, loaded, fence.text).document if loaded.ok else None
         if document is not None and document.kind is not Kind.OTHER and document.name:
             yield document
 

@@ -12,6 +12,7 @@ its limits; ``value`` is None exactly when nothing could be read.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,7 @@ class LoadLimits:
 
 
 DEFAULT = LoadLimits()
+FEDERATED = LoadLimits(depth=FEDERATED_DEPTH, nodes=FEDERATED_NODES)  # what other nodes accept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ class Loaded:
     """What a source holds, with places."""
 
     value: Any = None  # JSON types only; None where nothing could be read
-    text: str = ""  # the decoded source, "" where it is no text
+    text: str = ""  # what was read, "" where it is no text; offsets count in it
     problems: tuple[Problem, ...] = ()  # errors and warnings, in order of the text
     unfederable: tuple[Problem, ...] = ()  # warnings: what a federated node would refuse
     depth: int = 0  # deepest nesting
@@ -110,6 +112,7 @@ def load_text(
     text: str, *, limits: LoadLimits = DEFAULT, first_line: int = 1, before: list[Problem] | None = None
 ) -> Loaded:
     """``load`` for a text that ``decode`` has let through; ``before`` are the problems so far."""
+    text = _paired(text)
     lines = Lines(text, first_line)
     composer = Composer(text, lines, depth=limits.depth, nodes=limits.nodes, characters=limits.characters)
     problems = list(before or ())
@@ -130,6 +133,20 @@ def load_text(
         root=root,
         lines=lines,
     )
+
+
+_SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+
+
+def _paired(text: str) -> str:
+    """JSON's surrogate pairs as the characters they are: libyaml reads every other escape of JSON."""
+    if text.lstrip()[:1] not in ("{", "[", '"') or "\\u" not in text:
+        return text
+    return _SURROGATES.sub(lambda match: match[1] + _character(match[2], match[3]), text)
+
+
+def _character(high: str, low: str) -> str:
+    return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00)
 
 
 def _empty(lines: Lines) -> Problem:

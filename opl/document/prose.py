@@ -32,6 +32,7 @@ _OPERATOR = re.compile(r"[<>=!()\[\]+*/%&|]|\?.*:|\b(?:and|or|not|in|AND|OR|NOT|
 _PATH = re.compile(r"[A-Za-z_][\w.]*")
 _STRING = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _RAW = re.compile(r":\s*[|>][-+]?\s*$")
+_ARTICLES = frozenset(("THE", "EVERY", "YOUR", "THEIR", "THIS", "THAT"))
 _PROSE_WORDS = re.compile(r"[A-Za-z]+")
 
 
@@ -109,7 +110,7 @@ def _sentence(rest: str, word: str) -> bool:
         "IF",
         "ELSE",
     }
-    return not words & operators
+    return bool(words & _ARTICLES) or not words & operators
 
 
 def _misspelt(line: str) -> bool:

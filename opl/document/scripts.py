@@ -87,9 +87,50 @@ def _stages(value: Any) -> Iterator[_Found]:
             if str(parts[-1]) in _NO_SCRIPT or not text.strip():
                 continue
             names = [str(part) for part in parts[len(path) :]]
-            ours = reading.string(value, "type") == "orchestration_pattern"
-            formal = ours and first_narrative(text) is None
+            told = first_narrative(text) is not None
+            if told and "\n" not in text.strip():
+                continue  # a line of prose among the stages says what to do, it is no script that failed
+            formal = not told and reading.string(value, "type") == "orchestration_pattern"
             yield _Found(pointer=pointer, title=" / ".join(names) or path[-1], role=Role.FLOW, formal=formal)
+
+
+def flow_script(document_value: Any, scripts: Iterable[ScriptSource]) -> ScriptSource | None:
+    """
+    All stages of an ``orchestration_flow`` as one script, in their order, each on its own lines of the file.
+
+    None where there is no flow, or where a part of it is prose.
+    """
+    for path in (("pattern", "orchestration_flow"), ("orchestration_flow",)):
+        base = pointer_of(*path)
+        stages = [piece for piece in scripts if piece.role is Role.FLOW and piece.pointer.startswith(f"{base}/")]
+        told = [
+            text
+            for _, text, parts in reading.leaves(reading.dig(document_value, *path), *path)
+            if text.strip() and str(parts[-1]) not in _NO_SCRIPT
+        ]
+        if stages and len(stages) == len(told):
+            return _joined(stages, base)
+    return None
+
+
+def _joined(stages: list[ScriptSource], pointer: str) -> ScriptSource:
+    """Stages below one another; blank lines keep each at its line of the file."""
+    lines: list[str] = []
+    for stage in stages:
+        lines += [""] * (stage.first_line - 1 - len(lines))
+        lines += split_lines(stage.text.rstrip())
+    text = "\n".join(lines) + "\n"
+    return ScriptSource(
+        title="orchestration_flow",
+        slug="orchestration-flow",
+        number=1,
+        text=text,
+        first_line=1,
+        first_column=1,
+        pointer=pointer,
+        digest=digest(text.encode("utf-8", "surrogatepass")),
+        role=Role.FLOW,
+    )
 
 
 def _conditions(value: Any) -> Iterator[_Found]:

@@ -16,6 +16,7 @@ from opl.document.changes import Change, Way
 from opl.document.load import pointer_of
 from opl.document.model import Document, Input, Role, ScriptSource
 from opl.document.trees import compare_scripts
+from opl.script.compiler import compile_script
 
 _KNOWN = frozenset(
     """
@@ -148,15 +149,33 @@ def _metadata(document: Document) -> _Found:
 
 
 def _inputs(old: Document, new: Document) -> Iterator[Change]:
-    before = {item.name: item for item in old.inputs}
-    after = {item.name: item for item in new.inputs}
-    yield from _keyed(
-        "inputs",
-        {name: (_input_json(item), item.pointer) for name, item in before.items()},
-        {name: (_input_json(item), item.pointer) for name, item in after.items()},
-        old,
-        new,
-    )
+    yield from _keyed("inputs", all_inputs(old), all_inputs(new), old, new)
+
+
+def all_inputs(document: Document) -> _Found:
+    """
+    What a run of the document may be given: what it declares, and what its compiled scripts show.
+
+    A script that does not compile shows nothing.
+    """
+    found: dict[str, tuple[Any, str]] = {}
+    for item in document.inputs:
+        found[item.name] = (_input_json(item), item.pointer)
+    for script in document.main_scripts:
+        program = compile_script(script.text).program or {}
+        for name, told in program.get("inputs", {}).items():
+            found.setdefault(name, (_shown_json(told), script.pointer))
+    return found
+
+
+def _shown_json(told: Mapping[str, Any]) -> dict[str, Any]:
+    """An input of a compiled script in the shape of a declared one."""
+    kind = _JSON_TYPES.get(told["type"])
+    shown = {"schema": {"type": kind} if kind else {}, "description": "", "required": told["required"]}
+    return {**shown, "default": told["default"]} if "default" in told else shown
+
+
+_JSON_TYPES = {"list": "array", "number": "number", "string": "string", "boolean": "boolean", "object": "object"}
 
 
 def _input_json(item: Input) -> dict[str, Any]:

@@ -64,8 +64,9 @@ def kind_of_call(name: str, helpers: Mapping[str, str] | None = None) -> CallKin
     """
     What a call of this name is.
 
-    ``select_best`` with a lambda or key is the builtin's business only under
-    its upper-case name: the primitives are written in lower case.
+    The primitives are written in lower case: ``SELECT_BEST(list, key)`` is the
+    builtin, ``select_best(options, criteria)`` the primitive, and
+    ``SHOULD_CONTINUE(…)`` a judgement like any other upper-case name.
     """
     if name.startswith("%"):
         return CallKind.BUILTIN
@@ -74,8 +75,6 @@ def kind_of_call(name: str, helpers: Mapping[str, str] | None = None) -> CallKin
     if name.upper() in BUILTINS:
         return CallKind.BUILTIN
     lower = name.lower()
-    if lower in PRIMITIVES:
-        return CallKind.PRIMITIVE
     if lower == "spawn":
         return CallKind.SPAWN
     if lower == "parallel_map":

@@ -19,7 +19,7 @@ An instruction is ``[op, cost, …]``; ``cost`` is how many statements it counts
 ``leave, 0`` · ``unwind, 1, depth, pc``    end a loop or TRY; leave several at once
 ``try, 1, pc`` · ``catch, 0, name``
 ``event, 1, name, data, bind, temp, mode, raises, id, shape``
-``await, 1, name, source, mode, timeout, late, collect, partial``
+``await, 1, name, source, mode, timeout, late, collect, partial, void``
 ``wait, 1, e`` · ``track, 1, e``
 ``parallel, 1, limit, branches, exit``     ``yield, 0, k, e`` · ``end, 0``
 ``return, 1, e`` · ``use, 1, e``
@@ -272,7 +272,7 @@ class Codegen(Lifting):
         timeout = self.value(node.timeout) if node.timeout is not None else None
         collect = self.value(node.collect) if node.collect is not None else None
         late, end = Label(), Label()
-        self.emit(node.at, "await", 1, node.name, source, node.mode, timeout, late, collect, node.partial)
+        self.emit(node.at, "await", 1, node.name, source, node.mode, timeout, late, collect, node.partial, node.void)
         self.block(node.body)
         self.emit(node.at, "jump", 0, end)
         self.here(late)

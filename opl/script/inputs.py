@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from opl.script import templates
 from opl.script.resolver import Resolution
 from opl.script.syntax import At
 from opl.script.values import type_name
@@ -51,9 +52,20 @@ def declared_inputs(parameters: Mapping[str, Any] | None) -> dict[str, dict[str,
     found: dict[str, dict[str, Any]] = {}
     for name, schema in properties.items():
         if isinstance(name, str) and name.isidentifier():
-            described = dict(schema) if isinstance(schema, Mapping) else {"default": schema}
+            described = dict(schema) if isinstance(schema, Mapping) else _variable(schema)
             found[name] = {**described, "x-required": name in required or described.get("required") is True}
     return found
+
+
+def _variable(value: Any) -> dict[str, Any]:
+    """A composition's variable: a constant, or one template ``{{name|default:3}}`` with its default."""
+    parts = templates.split(value) if isinstance(value, str) else ()
+    if len(parts) == 1 and isinstance(parts[0], templates.Slot):
+        for name, argument in parts[0].filters:
+            if name == "default":
+                return {"default": templates.FILTERS["default"](None, argument)}
+        return {}
+    return {"default": value}
 
 
 def script_inputs(

@@ -273,7 +273,7 @@ class Lifting:
         if kind is CallKind.SPAWN:
             return self._request(node, "agent:spawn", self._named(node, ("profile", "prompt"), args, keywords))
         if kind is CallKind.PRIMITIVE:
-            name = node.name.lower()
+            name = node.name
             self.code.primitives.setdefault(name, node.at)
             return self._request(node, f"primitive:{name}", self._named(node, PRIMITIVES[name], args, keywords))
         name = node.name if node.name in self.helpers else node.name.upper()

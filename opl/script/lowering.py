@@ -238,13 +238,13 @@ class Lowering:
                     severity=Severity.WARNING,
                     length=len(part.raw),
                 )
-                parts.append(part.raw)
+                parts.append([None, part.raw, None, []])
             else:
                 root = root_name(part.value)
                 if root is not None and (names.where is not None or names.find(root) is not None):
                     root = None
                 parts.append([self.lower(part.value, names), part.raw, root, [list(each) for each in part.filters]])
-        if node.bare and len(parts) == 1 and not isinstance(parts[0], str):
+        if node.bare and len(parts) == 1 and not isinstance(parts[0], str) and parts[0][0] is not None:
             value, _, _, filters = parts[0]
             return ["filtered", value, filters, node.at.line, node.at.column] if filters else value
         return ["text", parts, node.at.line, node.at.column]
@@ -257,6 +257,9 @@ class Lowering:
         if node.name == "%SHARE":
             value = ["call", "JSON.STRINGIFY", [self.lower(node.args[0], names)], node.at.line, node.at.column]
             return ["add", ["const", "STATE UPDATE: "], value, node.at.line, node.at.column]
+        if node.name in ("%WITH", "%AGGREGATE"):
+            args = [self.lower(argument, names) for argument in node.args]
+            return [node.name[1:].lower(), *args, node.at.line, node.at.column]
         kind = kind_of_call(node.name, self.helpers)
         if kind is CallKind.UNKNOWN:
             self._unknown(node)
@@ -301,7 +304,7 @@ class Lowering:
         slots: list[Lowered | None] = [
             self._argument(argument, index in positions, node, index, names) for index, argument in enumerate(node.args)
         ]
-        for keyword, argument in node.keywords.items():
+        for keyword, argument in self._directed(node.keywords).items():
             place = spec.keywords.get(keyword)
             if place is None or (place < len(slots) and slots[place] is not None):
                 known = ", ".join(sorted(spec.keywords)) or "none"
@@ -318,6 +321,16 @@ class Lowering:
         if not self._counted(node, name, len(slots)):
             return ["const", None]
         return ["call", name, [each or ["const", None] for each in slots], node.at.line, node.at.column]
+
+    @staticmethod
+    def _directed(keywords: dict[str, Expr]) -> dict[str, Expr]:
+        """``descending=true`` says ``direction="DESC"``."""
+        if "descending" not in keywords:
+            return keywords
+        test = keywords["descending"]
+        words = [Const(at=test.at, value=word) for word in ("DESC", "ASC")]
+        direction = Ternary(at=test.at, condition=test, then=words[0], other=words[1])
+        return {**{key: value for key, value in keywords.items() if key != "descending"}, "direction": direction}
 
     def _grouped(self, node: Call, name: str, names: Names) -> Call:
         """Inside an aggregate, ``SUM(field)`` and ``COUNT()`` get the group as their list."""

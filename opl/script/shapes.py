@@ -60,7 +60,7 @@ from opl.script.syntax import (
 
 # Fields of a completion result itself, which no agent gives; "output" is the whole answer.
 OWN = frozenset({"agent_id", "success", "output", "error", "duration", "usage", "length"})
-_SHAPED = frozenset({"completion:async", "optimization:async", "human:ask"})
+_SHAPED = frozenset({"completion:async", "optimization:async", "human:ask", "orchestration:start"})
 _MEASURED = frozenset(
     [
         "SUM",
@@ -78,14 +78,10 @@ _MEASURED = frozenset(
         "SELECT_MIN",
         "SELECT_TOP",
         "SELECT_BEST",
-        "ROUND",
-        "FLOOR",
-        "CEIL",
-        "ABS",
-        "SQRT",
-        "CLAMP",
     ]
 )
+# A builtin whose arguments are single numbers.
+_OF_NUMBERS = frozenset(["ROUND", "FLOOR", "CEIL", "ABS", "SQRT", "LOG", "EXP", "POW", "CLAMP"])
 # A builtin whose result is elements of its first argument, or one of them.
 _SAME_LIST = frozenset(
     ["FILTER", "SORT", "REVERSE", "UNIQUE", "SLICE", "SHUFFLE", "SAMPLE", "SELECT_TOP", "EXTRACT", "VALUES"]
@@ -299,6 +295,9 @@ class _Shapes:
                 self._value(argument)
         for argument in node.keywords.values():
             self._value(argument)
+        if name in _OF_NUMBERS:
+            for argument in node.args:
+                self.kind(argument).root().types.add("number")
         if name in _MEASURED and len(node.args) == 1:
             first.get(ELEMENT).root().types.add("measured")
         if name in _SAME_LIST:
@@ -477,7 +476,8 @@ def _schema(kind: Kind, depth: int) -> dict[str, Any]:
         return {"type": "number"}
     if "string" in kind.types or kind.words:
         words = [word for word in kind.words if word]
-        return {"type": "string", "description": f"for example {' or '.join(words)}"} if words else {"type": "string"}
+        quoted = " or ".join(f'"{word}"' for word in words)
+        return {"type": "string", "description": f"for example {quoted}"} if words else {"type": "string"}
     if kind.types & {"boolean", "flag"}:
         return {"type": "boolean"}
     return {"type": "array", "items": {"type": "string"}} if "length" in kind.fields else {"type": "string"}

@@ -308,6 +308,7 @@ class Await(Stmt):
     late: Block | None = None
     collect: Expr | None = None  # how many replies the wider dialect waits for; None is one
     partial: bool = False  # with ``collect``: take what is there at the time-out
+    void: bool = False  # a time-out binds null, since the statement has no block that would know
 
 
 @dataclass(slots=True, kw_only=True)

@@ -46,7 +46,7 @@ def prose(text: str, *, shift: int = 0, anchors: bool = True) -> tuple[SafeStrin
             headings.append(_anchor(token, following.content, used))
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(6, int(token.tag[1:]) + shift)}"
-        if token.type == "fence":
+        if token.type in ("fence", "code_block"):
             token.attrSet("tabindex", "0")
         for child in token.children or ():
             if child.type == "link_open":

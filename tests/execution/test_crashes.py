@@ -15,7 +15,7 @@ from execution.agents.base import Answer, Request
 from execution.agents.simulated import SimulatedAgents
 from execution.models import Effect, Event, Run, Tick
 from execution.services import faults, reaping, sessions
-from execution.worker import Worker
+from execution.worker import Worker, run_until_idle
 from tests.execution.conftest import forget
 from tests.execution.factories import Clock, make_run
 
@@ -165,3 +165,18 @@ class TestFencing:
         work(clock)
 
         assert Run.objects.get(pk=run.pk).result_value() is True
+
+
+class TestHeartbeat:
+    def test_keeps_a_busy_worker_from_fencing_itself(self, clock: Clock) -> None:
+        script = 'FOREACH n IN RANGE(20):\n  EVENT completion:async {agent_id: "a", prompt: "{{n}}"} AS r'
+        run = make_run(script)
+
+        def slow_clock() -> int:
+            clock.forward(0.2)
+            return clock.now
+
+        run_until_idle(clock=slow_clock)
+
+        assert not Effect.objects.filter(run=run, doubts__gt=0).exists()
+        assert Run.objects.get(pk=run.pk).status == "succeeded"

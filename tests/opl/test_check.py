@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opl.check import check
-from opl.document import Kind, Mode
+from opl.document import Kind, Mode, read
 from opl.errors import Severity
 
 GOOD = """\
@@ -270,6 +270,68 @@ class TestComponents:
         assert [p.line for p in report.problems if p.severity is Severity.ERROR] == [16]
 
 
+class TestFlow:
+    FLOW = """\
+type: orchestration_pattern
+name: ladder
+pattern:
+  orchestration_flow:
+    init:
+      description: how wide
+      spawn: |
+        width = min(4, players // 2)
+    match:
+      algorithm: |
+        if spread < 0.2:
+          use "swiss"
+        else:
+          use "robin"
+"""
+
+    def test_of_scripts_is_one_program(self) -> None:
+        report = check(self.FLOW.encode())
+
+        program = report.program()
+        assert report.ok
+        assert report.mode is Mode.EXECUTABLE
+        assert program is report.programs["/pattern/orchestration_flow"]
+        assert set(program["inputs"]) == {"players", "spread"}
+        assert program["inputs"]["players"]["line"] == 8
+        assert program["inputs"]["spread"]["line"] == 11
+
+    def test_with_a_stage_in_prose_is_guided(self) -> None:
+        text = self.FLOW + "    close:\n      steps: [thank everybody, go home]\n"
+
+        report = check(text.encode())
+
+        assert report.ok, report.problems
+        assert report.mode is Mode.GUIDED
+        assert report.program() is None
+
+
+class TestBounds:
+    def test_too_many_rules_for_too_many_scripts_are_refused_at_once(self) -> None:
+        rules = "".join(f"  - {{condition: 'a < {n}', action: b}}\n" for n in range(400))
+        scripts = "".join(f"  s{n}: RETURN {n}\n" for n in range(90))
+
+        report = check(f"type: orchestration_pattern\nname: ab\nadaptive_rules:\n{rules}scripts:\n{scripts}".encode())
+
+        assert [p.code for p in report.problems] == ["opl.document.too-many-scripts"]
+
+
+class TestManual:
+    def test_every_document_in_it_passes(self) -> None:
+        manual = Path(__file__).parents[2] / "docs" / "documents.md"
+
+        document, _ = read(manual.read_bytes(), file=manual.name)
+
+        assert document is not None
+        assert [each.name for each in document.embedded] == ["second_opinion", "strict_judge"]
+        for each in document.embedded:
+            report = check(each.text.encode())
+            assert [str(p) for p in report.problems if p.severity is not Severity.NOTE] == []
+
+
 class TestSeedsAndCorpus:
     def test_the_five_patterns_compile(self, shared: Path) -> None:
         report = check((shared / "seeds" / "dsl_orchestration_patterns.md").read_bytes(), known=())
@@ -299,6 +361,9 @@ class TestSeedsAndCorpus:
         assert report.document is not None
         assert report.document.kind is Kind.PATTERN
         assert report.mode is Mode.EXECUTABLE
+        program = report.program()
+        assert program is not None
+        assert set(program["inputs"]) == {"participant_count", "score_variance"}
         assert "claim-impossible" in [p.code for p in report.problems]
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import signal
 from argparse import ArgumentParser
-from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -21,7 +20,7 @@ from execution.worker import Worker, WorkerSettings, run_until_idle
 
 class Command(BaseCommand):
     # Checks are `serve`'s and `check`'s business: a worker that was killed should be back at once.
-    requires_system_checks: Sequence[str] = ()
+    requires_system_checks: tuple[str, ...] = ()
     help = "Carry out runs; several of these may work at once, on one database."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -8,7 +8,6 @@ decided for the choice that was named first, and said in the result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from opl.errors import BadArgument, TypeMismatch
@@ -26,6 +25,7 @@ from opl.script.values import divide, is_reply, with_article
 registry = Registry("Aggregation")
 builtin = registry.builtin
 
+_MAX_CHOICES = 1000  # of one RANKED_CHOICE: every round counts each of them
 _BALLOT_FIELDS = ("vote", "choice", "answer", "decision")
 
 
@@ -101,20 +101,34 @@ def ranked_choice(context: Context, ballots: Any) -> dict[str, Any]:
     places the one named last goes. Without ballots the winner is null.
     """
     rankings = [_ranking(each) for each in items(context, "RANKED_CHOICE", ballots)]
-    named = {mark: choice for ranking in rankings for mark, choice in ranking}
-    orders = [[mark for mark, _ in ranking] for ranking in rankings]
-    left = list(dict.fromkeys(mark for order in orders for mark in order))
+    named = {mark: choice for ranking in reversed(rankings) for mark, choice in reversed(ranking)}
+    piles: dict[str, list[list[str]]] = {mark: [] for ranking in rankings for mark, _ in ranking}
+    if len(piles) > _MAX_CHOICES:
+        raise BadArgument(f"RANKED_CHOICE takes at most {_MAX_CHOICES} choices")
+    for ranking in rankings:
+        _deal([mark for mark, _ in reversed(ranking)], piles)
     rounds: list[dict[str, Any]] = []
-    while left:
-        counts = _first_places(orders, left)
-        top = max(left, key=lambda mark: counts[mark])
-        if len(left) == 1 or counts[top] * 2 > sum(counts.values()):
+    while piles:
+        counts = {mark: len(pile) for mark, pile in piles.items()}
+        top = max(counts, key=counts.__getitem__)
+        if len(piles) == 1 or counts[top] * 2 > sum(counts.values()):
             rounds.append({"counts": counts, "eliminated": None})
             return {"winner": named[top], "rounds": rounds}
-        loser = min(reversed(left), key=lambda mark: counts[mark])
+        loser = min(reversed(counts), key=counts.__getitem__)
         rounds.append({"counts": counts, "eliminated": named[loser]})
-        left.remove(loser)
+        for ballot in piles.pop(loser):
+            _deal(ballot, piles)
     return {"winner": None, "rounds": rounds}
+
+
+def _deal(ballot: list[str], piles: dict[str, list[list[str]]]) -> None:
+    """Put a ballot, its best choice last, on the pile of the best choice that is left; used up, it goes."""
+    while ballot:
+        pile = piles.get(ballot[-1])
+        if pile is not None:
+            pile.append(ballot)
+            return
+        ballot.pop()
 
 
 def _ranking(ballot: Any) -> list[tuple[str, Any]]:
@@ -128,15 +142,6 @@ def _ranking(ballot: Any) -> list[tuple[str, Any]]:
         if choice is not None:
             found.setdefault(group_name(choice), choice)
     return list(found.items())
-
-
-def _first_places(orders: Sequence[Sequence[str]], left: Sequence[str]) -> dict[str, int]:
-    counts = dict.fromkeys(left, 0)
-    for order in orders:
-        best = next((mark for mark in order if mark in counts), None)
-        if best is not None:
-            counts[best] += 1
-    return counts
 
 
 @builtin("TRIMMED_MEAN", predicates=["key"])

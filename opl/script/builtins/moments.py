@@ -20,7 +20,9 @@ from opl.script.builtins.base import (
     list_argument,
     number_argument,
 )
-from opl.script.values import check_length, normal_number, subtract, to_text, with_article
+from opl.script.values import normal_number, subtract, to_text, with_article
+
+_MAX_TASKS = 10_000  # of one GENERATE_TASKS; more would not fit into a state
 
 registry = Registry("Time, chance and work")
 builtin = registry.builtin
@@ -148,7 +150,8 @@ def generate_tasks(context: Context, topic: Any, count: Any = None) -> list[Any]
     """
     subject, wanted = (None, topic) if count is None else (topic, count)
     number = integer_argument("GENERATE_TASKS", wanted, least=0)
-    check_length(number)
+    if number > _MAX_TASKS:
+        raise BadArgument(f"GENERATE_TASKS makes at most {_MAX_TASKS} tasks, not {number}")
     given = context.inputs.get("tasks")
     if given is not None and type(given) is not list:
         raise TypeMismatch(f"the input 'tasks' is a list, not {with_article(given)}")

@@ -27,6 +27,7 @@ from opl.script.values import (
     Function,
     greater,
     is_number,
+    is_reply,
     less,
     normal_integer,
     normal_number,
@@ -212,8 +213,8 @@ def weighted_mean(context: Context, list_: Any, value: Any = None, weight: Any =
 
 
 def _own_value(element: Any) -> Any:
-    """What an element says without a key: its ``value``, else its ``score``, else itself."""
-    if type(element) is dict:
+    """What an element says without a key: its ``value``, else its ``score``, else itself; a reply its number."""
+    if type(element) is dict and not is_reply(element):
         for name in ("value", "score"):
             if element.get(name) is not None:
                 return element[name]

@@ -22,7 +22,8 @@ registry = Registry("Tournaments")
 builtin = registry.builtin
 
 _START_RATING = 1500  # of a player whom ELO does not know yet
-_MAX_PLAYERS = 1000  # whose strengths BRADLEY_TERRY estimates
+_MAX_RATED = 200  # players whose strengths BRADLEY_TERRY estimates: each round looks at every pair
+_MAX_PAIRED = 10_000  # players of one SWISS_PAIRING
 
 
 def player_name(player: Any) -> str:
@@ -178,8 +179,8 @@ def bradley_terry(context: Context, results: Any) -> dict[str, Any]:
         for one, other in ((first, second), (second, first)):
             row = meetings.setdefault(one, {})
             row[other] = row.get(other, 0) + 1
-    if len(wins) > _MAX_PLAYERS:
-        raise BadArgument(f"BRADLEY_TERRY takes at most {_MAX_PLAYERS} players")
+    if len(wins) > _MAX_RATED:
+        raise BadArgument(f"BRADLEY_TERRY takes at most {_MAX_RATED} players")
     strengths = _strengths(wins, meetings)
     whole = sum(strengths.values())
     return {name: finite(lambda s=strength: s / whole) for name, strength in strengths.items()}  # type: ignore[misc]

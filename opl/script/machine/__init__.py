@@ -125,7 +125,8 @@ def step(
 
 def variables(state: Mapping[str, Any]) -> dict[str, Any]:
     """The script's own scope: what its names hold now."""
-    return {name: value for name, value in state["branches"]["0"]["vars"].items() if name != INDEX}
+    found = state["branches"]["0"]["vars"]
+    return {name: value for name, value in found.items() if name != INDEX and not name.startswith("%")}
 
 
 def warnings(state: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ over; where it waits, the branch's ``pc`` stays at the waiting instruction and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -316,6 +317,7 @@ def _await(
     late: int,
     collect: list[Any] | None,
     partial: bool,
+    void: bool,
 ) -> tuple[Step, Resume]:
     where = link(source) if source is not None else None
     limit = link(timeout) if timeout is not None else None
@@ -325,7 +327,7 @@ def _await(
     def step(f: Frame) -> int:
         sources = _sources(where(f), place) if where is not None else None
         seconds = duration(f, limit(f), place) if limit is not None else None
-        count = _whole(wanted(f), place) if wanted is not None else None
+        count = _replies(wanted(f), place) if wanted is not None else None
         wait = {
             "kind": "await",
             "sources": sources,
@@ -340,7 +342,9 @@ def _await(
 
     def resume(f: Frame, answer: dict[str, Any]) -> int:
         if name is not None and (not answer["late"] or collect is not None):
-            f.bind(name, answer["value"])
+            f.bind(name, [] if answer["late"] else answer["value"])
+        elif name is not None and void:
+            f.bind(name, None)
         return late if answer["late"] else after
 
     return step, resume
@@ -356,10 +360,14 @@ def _sources(value: Any, place: list[int]) -> list[str] | None:
     return found
 
 
-def _whole(value: Any, place: list[int]) -> int:
-    if type(value) is int and value >= 1:
-        return value
-    raise BadArgument(f"AWAIT needs a number of replies of at least 1, not {with_article(value)}", *place)
+def _replies(value: Any, place: list[int]) -> int:
+    """How many replies to collect: rounded up, null for all that are outstanding."""
+    if value is None:
+        return -1
+    if is_number(value) and 0 < value < 1e6:
+        return math.ceil(value)
+    told = value if is_number(value) else with_article(value)
+    raise BadArgument(f"AWAIT needs a number of replies above 0, not {told}", *place)
 
 
 def duration(f: Frame, value: Any, place: list[int]) -> float | None:

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from opl.errors import LimitExceeded, MachineError, ScriptError
+from opl.errors import LimitExceeded, MachineError, ScriptError, TypeMismatch
 from opl.script.builtins import BUILTINS
 from opl.script.calls import method_of
+from opl.script.machine.aggregate import aggregate
 from opl.script.machine.frame import Frame
 from opl.script.machine.link import MAKERS, Closure, link, owned, placed
-from opl.script.values import Function, checked_string
+from opl.script.values import Function, checked_string, with_article
 
 _FAULTS = (ScriptError, LimitExceeded)
 _ELEMENT = 16  # work for each element that a call looks at
@@ -194,4 +195,40 @@ def _mutating(
     return run
 
 
-MAKERS.update({"fn": _function, "call": _call, "method": _method})
+def _with(place: list[Any], value: list[Any], line: int, column: int) -> Closure:
+    """``UPDATE place WITH value``: what the place then holds."""
+    before, added = link(place), link(value)
+
+    def run(f: Frame) -> Any:
+        held, found = before(f), added(f)
+        if held is None:
+            return [found]
+        if type(held) is list:
+            return [*held, found]
+        if type(held) is dict and type(found) is dict:
+            return {**held, **found}
+        raise TypeMismatch(
+            f"UPDATE … WITH adds to a list or merges objects, not {with_article(held)} and {with_article(found)}",
+            line,
+            column,
+        )
+
+    return run
+
+
+def _aggregate(given: list[Any], line: int, column: int) -> Closure:
+    inner = link(given)
+
+    def run(f: Frame) -> Any:
+        value = inner(f)
+        f.ctx.line = line
+        data = value.get("data") if type(value) is dict else None
+        try:
+            return _settled(f, data, aggregate(f.ctx, value), line, column)
+        except _FAULTS as error:
+            raise placed(error, line, column) from None
+
+    return run
+
+
+MAKERS.update({"fn": _function, "call": _call, "method": _method, "with": _with, "aggregate": _aggregate})

@@ -28,6 +28,8 @@ class Inbox:
 
     def begin(self, f: Frame, wait: dict[str, Any], seconds: float | None, pc: int) -> dict[str, Any] | None:
         """Begin an AWAIT: its answer if there is one already (or never will be), else None."""
+        if wait["count"] == -1:
+            wait["count"] = max(self._within_reach(wait["sources"]), 1)
         for entry in list(self.state["inbox"]):
             if _takes(wait, entry):
                 self.state["inbox"].remove(entry)
@@ -101,6 +103,12 @@ class Inbox:
             self.run.cancel_timer(wait["timer"])
         self.state["awaiting"].remove(branch_id)
         self.run.wake(branch_id, answer)
+
+    def _within_reach(self, sources: list[str] | None) -> int:
+        """How many replies of the sources there are or will be."""
+        agents = [each["agent"] for each in self.state["inbox"]]
+        agents += [each["agent"] for each in self.state["outstanding"].values() if each["to"] != "branch"]
+        return sum(sources is None or agent in sources for agent in agents)
 
     def _possible(self, wait: dict[str, Any]) -> bool:
         """Whether what is outstanding could complete the wait."""

@@ -378,7 +378,9 @@ def _text(parts: list[Any], line: int, column: int) -> Closure:
     return run
 
 
-def _slot(value: list[Any], raw: str, root: str | None, filters: list[Any], line: int) -> Closure:
+def _slot(value: list[Any] | None, raw: str, root: str | None, filters: list[Any], line: int) -> Closure:
+    if value is None:
+        return _no_slot(raw, line)
     inner = _filtered(value, filters, line, 0)
     if root is None or any(name == "default" for name, _ in filters):
         return lambda f: to_text(inner(f))
@@ -388,6 +390,17 @@ def _slot(value: list[Any], raw: str, root: str | None, filters: list[Any], line
             f.ctx.unbound(root, line)
             return raw
         return to_text(inner(f))
+
+    return run
+
+
+def _no_slot(raw: str, line: int) -> Closure:
+    """Text in ``{{ }}`` that is no expression: it stays, with a warning."""
+
+    def run(f: Frame) -> str:
+        f.ctx.line = line
+        f.ctx.warn("opl.run.template-text", f"{raw[:60]} is no expression and stays in the text")
+        return raw
 
     return run
 

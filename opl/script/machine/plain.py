@@ -115,6 +115,8 @@ def _assign(line: int, column: int, name: str, steps: list[Any], value: list[Any
 def _assign_place(line: int, column: int, name: str, steps: list[Any], value: list[Any], operator: str) -> Closure:
     inner, accessors = owned(value), links(steps)
     apply = _OPERATORS.get(operator)
+    if apply is None and all(step[0] == "const" and type(step[1]) is str for step in steps):
+        return _assign_field(line, column, name, [step[1] for step in steps], inner)
 
     def run(f: Frame) -> None:
         keys = [accessor(f) for accessor in accessors]
@@ -124,6 +126,29 @@ def _assign_place(line: int, column: int, name: str, steps: list[Any], value: li
                 return
             before = f.read(name, keys) if keys or f.find(name) is not MISSING else f.outer(name, line)
             f.write(name, keys, f.take(apply(before, inner(f))))
+        except _FAULTS as error:
+            raise placed(error, line, column) from None
+
+    return run
+
+
+def _assign_field(line: int, column: int, name: str, keys: list[str], inner: Closure) -> Closure:
+    """``a.b.c = value``: straight down where the objects are there."""
+    way, last = keys[:-1], keys[-1]
+
+    def run(f: Frame) -> None:
+        value = inner(f)
+        held = f.vars.get(name) if not f.mirror else None
+        for key in way:
+            if type(held) is not dict:
+                break
+            held = held.get(key)
+        if type(held) is dict:
+            held[last] = value
+            f.charge(16)
+            return
+        try:
+            f.write(name, keys, value)
         except _FAULTS as error:
             raise placed(error, line, column) from None
 
@@ -140,7 +165,21 @@ def _append(line: int, column: int, name: str, steps: list[Any], value: list[Any
         except _FAULTS as error:
             raise placed(error, line, column) from None
 
-    return run
+    def to_name(f: Frame) -> None:
+        found = inner(f)
+        held = f.vars.get(name)
+        if type(held) is list and not f.mirror:
+            held.append(found)
+            f.weight += 8
+            if f.weight > f.room:
+                f.run.settle(f)
+            return
+        try:
+            f.append(name, [], found)
+        except _FAULTS as error:
+            raise placed(error, line, column) from None
+
+    return run if steps else to_name
 
 
 def _update_where(
@@ -233,11 +272,14 @@ def _loop(line: int, column: int, name: str, low: list[Any], high: list[Any], bo
 
     def run(f: Frame) -> Any:
         number, end = bounds(first(f), last(f), line, column)
+        mirrored = name in f.mirror
         while number <= end:
             f.count += 1
             if f.count > f.limit:
                 raise LimitExceeded("statements", f.limit, line, column)
-            f.bind(name, number)
+            f.vars[name] = number
+            if mirrored:
+                f.reflect(name, number)
             signal = block(f)
             if signal is not None and signal is not CONTINUE:
                 return None if signal is BREAK else signal
@@ -272,8 +314,10 @@ def _each(line: int, column: int, names: list[str], source: list[Any], body: lis
                 if second is not None:
                     f.bind(name, item[0])
                     f.bind(second, item[1])
-                else:
+                elif name in f.mirror:
                     f.bind(name, item)
+                else:
+                    f.vars[name] = item
                 if indexed:
                     f.vars[INDEX] = index
                 signal = block(f)

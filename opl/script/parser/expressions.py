@@ -239,6 +239,8 @@ class Expressions:
 
     def _call(self, name: Name) -> Expr:
         args, keywords = self._arguments()
+        if name.name.upper() == "INDEX" and len(args) == 1 and not keywords:
+            return Name(at=name.at, name="FOREACH_INDEX")  # INDEX(item): of the loop's own element
         return Call(at=name.at, name=name.name, args=args, keywords=keywords)
 
     def _arguments(self) -> tuple[list[Expr], dict[str, Expr]]:
@@ -250,7 +252,7 @@ class Expressions:
         while not cursor.take_op(")"):
             if cursor.finished:
                 raise cursor.unexpected("')'", f"close the call that line {opener.line} begins")
-            if cursor.token.kind is Kind.NAME and cursor.peek().is_op("="):
+            if cursor.token.kind is Kind.NAME and cursor.peek().is_op("=", ":"):
                 keyword = cursor.next()
                 cursor.next()
                 keywords[keyword.text.lower()] = self.argument()
@@ -369,6 +371,9 @@ class Expressions:
         if token.kind is Kind.NAME:
             cursor.next()
             key = token.text
+            while cursor.token.is_op(".") and cursor.peek().kind is Kind.NAME:
+                cursor.next()
+                key = f"{key}.{cursor.next().text}"
             if cursor.token.is_op(",", "}"):
                 return key, Name(at=at, name=token.text)
         elif token.kind is Kind.STRING:

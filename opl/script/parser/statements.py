@@ -34,6 +34,7 @@ from opl.script.syntax import (
     Expr,
     ForEach,
     If,
+    ListOf,
     Loop,
     MethodCall,
     Name,
@@ -126,6 +127,10 @@ class Statements:
             "CATCH": self._stray,
             "TIMEOUT": self._stray,
         }
+        self.add_forms()
+
+    def add_forms(self) -> None:
+        """The forms of a wider dialect."""
 
     # ------------------------------------------------------------ lines
 
@@ -593,4 +598,6 @@ def own_name(found: Expr) -> Expr:
     """A bare name in the place of an agent: it stands for itself where it is no variable."""
     if isinstance(found, Name):
         return Call(at=found.at, name="%AGENT", args=[found])
+    if isinstance(found, ListOf):
+        return ListOf(at=found.at, items=[own_name(item) for item in found.items])
     return found

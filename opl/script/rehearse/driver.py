@@ -247,7 +247,7 @@ class Stage:
                 return self._verdict(line)
             self.record.simulated.add("oracle")
             draw, _ = self._draw(f"judgement {judgement}")
-            return self._soon(simulated.judgement(judgement, effect["shape"], draw))
+            return self._soon(simulated.judgement(judgement, effect["shape"], draw, data.get("arguments")))
         if name == "human:ask":
             draw, _ = self._draw("person")
             return self._soon(simulated.human(data, draw))

@@ -14,17 +14,23 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opl.script.chance import Chance
-from opl.script.values import SAFE, normal_number, to_text
+from opl.script.values import SAFE, copy, normal_number, to_text
 
 Schema = Mapping[str, Any]
 
 _GOOD = 0.75  # chance of the hopeful answer, and the middle of scores
 _SPREAD = 0.12  # standard deviation of scores
 _MAX_DEPTH = 8
-_COUNTS = ("count", "number", "total", "size", "round", "tokens", "iterations", "index")
+_COUNTS = (
+    *("count", "number", "total", "size", "round", "token", "iteration", "index", "parallel", "limit", "worker"),
+    *("max", "min_", "depth", "attempt", "retries", "batch", "length", "priority", "level", "steps"),
+)
+_SECONDS = ("timeout", "seconds", "duration", "delay", "interval")
 _RATINGS = ("elo", "rating")
+_MOMENTS = ("timestamp", "_at", "_time", "date")
 _BAD = ("error", "fail", "timeout", "reject", "conflict", "abort", "problem")
 _QUOTED = re.compile(r"[\"'“‘]([^\"'“”‘’]{1,80})[\"'”’]")
+_EXAMPLES = re.compile(r"for example (.+)", re.DOTALL)
 
 
 def fill(schema: Schema | None, draw: Chance, name: str = "", depth: int = 0) -> Any:
@@ -68,6 +74,8 @@ def _number(schema: Schema, draw: Chance, name: str, _depth: int) -> int | float
     if low is None and high is None:
         if any(part in word for part in _COUNTS):
             return draw.integer(1, 10)
+        if any(part in word for part in _SECONDS):
+            return draw.integer(30, 120)
         if any(part in word for part in _RATINGS):
             return draw.integer(1300, 1700)
     unit = min(max(draw.gaussian(_GOOD, _SPREAD), 0.0), 1.0)
@@ -88,11 +96,22 @@ def _boolean(_schema: Schema, draw: Chance, name: str, _depth: int) -> bool:
 
 
 def _string(schema: Schema, draw: Chance, name: str, _depth: int) -> str:
-    words: list[str] = [word for word in _QUOTED.findall(to_text(schema.get("description"))) if word.strip()]
+    if any(name.endswith(part) for part in _MOMENTS):
+        return f"2025-01-01T00:{draw.integer(10, 59)}:00.000Z"
+    words = words_of(to_text(schema.get("description")))
     if words:
         # The first word that a script asks about is nearly always the hopeful one.
         return words[0] if len(words) == 1 or draw.fraction() < _GOOD else draw.choice(words[1:])
     return _phrase(name, draw)
+
+
+def words_of(description: str) -> list[str]:
+    """The words that a description offers: the quoted ones, else those after "for example"."""
+    quoted: list[str] = [word for word in _QUOTED.findall(description) if word.strip()]
+    examples = _EXAMPLES.search(description)
+    if quoted or examples is None:
+        return quoted
+    return [word.strip() for word in re.split(r",| or ", examples[1]) if word.strip()]
 
 
 def _phrase(name: str, draw: Chance) -> str:
@@ -157,22 +176,36 @@ def nudged(value: Any, draw: Chance) -> Any:
 
 
 _NUMBER_WORDS = ("COUNT", "SCORE", "CALCULATE", "COMPUTE", "MEASURE", "RATE", "ASSESS", "EVALUATE", "PREVIOUS")
+_CHOOSING_WORDS = ("SELECT", "CHOOSE", "PICK", "TOP", "FILTER", "RANK", "MERGE", "UPDATE", "APPEND")
 _LIST_WORDS = ("EXTRACT", "LIST", "SELECT", "IDENTIFY", "FIND", "GENERATE", "ANALYZE")
 _BOOLEAN_WORDS = ("IS", "HAS", "SHOULD", "CAN", "NEEDS")
 
 
-def judgement(name: str, shape: Schema | None, draw: Chance) -> Any:
-    """What an oracle might say: of the shape that is read, else of the kind that the name suggests."""
+def judgement(name: str, shape: Schema | None, draw: Chance, arguments: Any = None) -> Any:
+    """
+    What an oracle might say: of the shape that is read, else of the kind that the name suggests.
+
+    Who is asked to select or change something answers with (part of) what it was given.
+    """
     if shape and (shape.get("properties") or shape.get("type") not in (None, "object")):
         return fill(shape, draw, name.lower())
-    first = name.upper().split("_")[0]
-    if first in _BOOLEAN_WORDS:
+    words = name.upper().split("_")
+    given = arguments if type(arguments) is list else []
+    if words[0] in _CHOOSING_WORDS and given and type(given[0]) in (list, dict):
+        return _part(given[0], given[1:])
+    if words[0] in _BOOLEAN_WORDS:
         return draw.fraction() < _GOOD
-    if first in _NUMBER_WORDS:
+    if words[0] in _NUMBER_WORDS:
         return _number({}, draw, name, 0)
-    if first in _LIST_WORDS:
+    if words[0] in _LIST_WORDS:
         return [_phrase(name.lower(), draw) for _ in range(2)]
     return _phrase(name.lower(), draw)
+
+
+def _part(given: Any, more: Sequence[Any]) -> Any:
+    """As many elements as the next argument says, else all."""
+    count = more[0] if more and type(more[0]) is int and more[0] >= 0 else None
+    return copy(given[:count] if type(given) is list else given)
 
 
 def human(data: Mapping[str, Any], draw: Chance) -> Any:

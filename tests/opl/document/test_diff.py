@@ -155,6 +155,21 @@ class TestBump:
         assert bump.size == size, bump.reasons
         assert bump.reasons
 
+    @pytest.mark.parametrize(
+        ("old", "new", "size"),
+        [
+            ("STATE files = []\nRETURN files\n", "RETURN 1\n", "major"),
+            ("STATE files = []\nRETURN files\n", "STATE files = []\nRETURN files + more\n", "major"),
+            ("STATE files = []\nRETURN files\n", "STATE files = 'a'\nRETURN files\n", "major"),
+            ("STATE files = []\nRETURN files\n", "STATE files = [1]\nRETURN files\n", "minor"),
+            ("STATE files = []\nRETURN files\n", "STATE files = []\n# all\nRETURN files\n", "patch"),
+        ],
+    )
+    def test_sees_the_inputs_that_a_script_shows(self, old: str, new: str, size: str, document) -> None:
+        bump = smallest_bump(document(old), document(new))
+
+        assert bump.size == size, bump.reasons
+
     def test_a_lost_script_is_major(self, document) -> None:
         old = "type: orchestration_pattern\nname: ab\nscripts:\n  one: |\n    WAIT 1\n  two: |\n    WAIT 2\n"
         new = old[: old.index("  two")]

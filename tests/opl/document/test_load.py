@@ -62,6 +62,12 @@ class TestValues:
 
         assert load(json.dumps(value).encode()).value == value
 
+    def test_reads_the_surrogate_pairs_of_json(self) -> None:
+        value = {"a": "\U0001f600 \\ud83d\\ude00", "b": 1}
+        loaded = load(json.dumps(value).encode())
+
+        assert loaded.value == value
+
     def test_merges_keys_without_overwriting(self) -> None:
         loaded = load(b"base: &b {x: 1, y: 2}\nmine:\n  <<: *b\n  y: 3\n")
 
@@ -205,9 +211,9 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_character
 _SCALARS = st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | _TEXT
 
 
-@given(st.recursive(_SCALARS, lambda inner: st.lists(inner) | st.dictionaries(_TEXT, inner)))
-def test_json_is_read_as_json_reads_it(value: object) -> None:
-    loaded = load(json.dumps(value, ensure_ascii=False).encode())
+@given(st.recursive(_SCALARS, lambda inner: st.lists(inner) | st.dictionaries(_TEXT, inner)), st.booleans())
+def test_json_is_read_as_json_reads_it(value: object, ascii_only: bool) -> None:
+    loaded = load(json.dumps(value, ensure_ascii=ascii_only).encode())
 
     assert loaded.ok, loaded.problems
     assert loaded.value == value

@@ -80,6 +80,10 @@ class TestJudgement:
     def test_is_of_the_kind_its_name_suggests(self, name: str, kind: type) -> None:
         assert isinstance(simulated.judgement(name, None, Chance(1)), kind)
 
+    def test_selects_from_what_it_is_given(self) -> None:
+        assert simulated.judgement("SELECT_FOR_FINAL", None, Chance(1), [["a", "b", "c"], 2]) == ["a", "b"]
+        assert simulated.judgement("UPDATE_RATINGS", None, Chance(1), [{"a": 1}]) == {"a": 1}
+
     def test_answers_the_shape_first(self) -> None:
         schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}}
 

@@ -1,0 +1,90 @@
+"""
+Start a run, and by default carry it out right here.
+
+    manage.py run ada/vote@stable --inputs '{"rounds": 2}'
+    manage.py run library/pipeline --backend simulated --json
+    manage.py run ada/vote --user ada --start-only     # a worker takes it up
+"""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from execution.api import render
+from execution.errors import ExecutionError
+from execution.models import Run
+from execution.services import starting
+from execution.worker import run_until_idle
+from registry.errors import RegistryError
+from registry.models import User
+from registry.services import finding
+
+
+class Command(BaseCommand):
+    help = "Start a run of a published pattern and carry it out."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("pattern", help="owner/name, owner/name@version or @channel, or a digest")
+        parser.add_argument("--inputs", default="{}", help="JSON, or @file")
+        parser.add_argument("--user", default="", help="who starts it; the first administrator by default")
+        parser.add_argument("--backend", default="", help="agent backend; the hub's default by default")
+        parser.add_argument("--seed", type=int, default=None)
+        parser.add_argument("--limits", default="{}", help="JSON: {tokens, cost_usd, seconds, …}")
+        parser.add_argument("--start-only", action="store_true", help="leave it to a worker")
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user = self.user(options["user"])
+        try:
+            run = starting.start(
+                version=finding.version(options["pattern"], user),
+                inputs=self.json_of(options["inputs"], "--inputs"),
+                user=user,
+                now=timezone.now(),
+                backend=options["backend"],
+                seed=options["seed"],
+                policy={"limits": self.json_of(options["limits"], "--limits")},
+            )
+        except (ExecutionError, RegistryError) as error:
+            raise CommandError(str(error)) from error
+        if not options["start_only"]:
+            run_until_idle()
+        self.tell(Run.objects.select_related("version__pattern__owner", "started_by").get(pk=run.pk), options["json"])
+
+    def user(self, name: str) -> User | None:
+        if name:
+            found = User.objects.filter(username=name).first()
+            if found is None:
+                raise CommandError(f"there is nobody called {name!r}")
+            return found
+        return User.objects.filter(is_superuser=True).order_by("pk").first()
+
+    def json_of(self, text: str, option: str) -> dict[str, Any]:
+        """An object from the command line or a file."""
+        try:
+            value = json.loads(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text)
+        except (OSError, ValueError) as error:
+            raise CommandError(f"{option} cannot be read: {error}") from error
+        if not isinstance(value, dict):
+            raise CommandError(f"{option} is a JSON object, as in '{{\"rounds\": 2}}'")
+        return value
+
+    def tell(self, run: Run, as_json: bool) -> None:
+        """What became of it, and what to do next."""
+        if as_json:
+            shown = render.run_detail(run)
+            self.stdout.write(json.dumps(shown, default=str, ensure_ascii=False))
+            return
+        marked = " (simulated agents)" if run.simulated else ""
+        self.stdout.write(f"Run {run.pk} of {run.version}: {run.status}{marked}")
+        if run.has_ended:
+            self.stdout.write(f"Result: {json.dumps(run.result_value(), ensure_ascii=False)[:2000]}")
+        if run.error:
+            self.stdout.write(f"Error: {run.error['message']} (line {run.error['line']})")
+        self.stdout.write(f"See it at /runs/{run.pk}")
