@@ -61,7 +61,9 @@ from opl.script.syntax import (
 # Fields of a completion result itself, which no agent gives; "output" is the whole answer.
 OWN = frozenset({"agent_id", "success", "output", "error", "duration", "usage", "length"})
 _SHAPED = frozenset({"completion:async", "optimization:async"})
-_PLAIN = frozenset({"judgement:ask", "human:ask", "orchestration:start"})  # the reply is the answer itself, no completion result
+_PLAIN = frozenset(
+    {"judgement:ask", "human:ask", "orchestration:start"}
+)  # the reply is the answer itself, no completion result
 _MEASURED = frozenset(
     [
         "SUM",
