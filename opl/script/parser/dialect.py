@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from opl.script.parser.cursor import Cursor, Unreadable, problem_at
 from opl.script.parser.statements import Statements, own_name
-from opl.script.scanner import Kind, Line
 from opl.script.syntax import (
     Append,
     Assert,
@@ -51,6 +50,7 @@ from opl.script.syntax import (
     Wait,
     While,
 )
+from opl.script.tokens import Kind, Line
 
 _SECONDS = {"MS": 0.001, "MILLISECONDS": 0.001, "SECOND": 1, "SECONDS": 1, "MINUTE": 60, "MINUTES": 60, "HOURS": 3600}
 _AWAIT_FIELDS = frozenset(
