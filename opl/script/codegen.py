@@ -35,7 +35,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from opl.script.calls import suspends
+from opl.script.calls import ASKING, INBOX, suspends
 from opl.script.lifting import Lifting
 from opl.script.lowering import Lowered, Lowering
 from opl.script.resolver import INDEX, Resolution
@@ -75,8 +75,6 @@ from opl.script.syntax import (
     walk,
 )
 
-ASKING = frozenset({"completion:async", "optimization:async", "orchestration:start"})  # TRY awaits these
-INBOX = ASKING | {"human:ask"}  # whose replies go to the inbox where no AS takes them
 WAITING = (Event, Await, Wait, Track, Parallel)
 
 

@@ -60,8 +60,8 @@ from opl.script.syntax import (
 
 # Fields of a completion result itself, which no agent gives; "output" is the whole answer.
 OWN = frozenset({"agent_id", "success", "output", "error", "duration", "usage", "length"})
-_SHAPED = frozenset({"completion:async", "optimization:async"})
-_PLAIN = frozenset({"judgement:ask", "human:ask", "orchestration:start"})  # the reply is the answer itself, no completion result
+_SHAPED = frozenset({"completion:async", "optimization:async", "orchestration:start"})
+_PLAIN = frozenset({"judgement:ask", "human:ask"})  # the reply is the answer itself, no completion result
 _MEASURED = frozenset(
     [
         "SUM",
@@ -494,11 +494,8 @@ def _schema(kind: Kind, depth: int) -> dict[str, Any]:
         return {"type": "number"}
     if "string" in kind.types or kind.words:
         words = [word for word in kind.words if word]
-        return (
-            {"type": "string", "description": "for example " + " or ".join(f'"{word}"' for word in words)}
-            if words
-            else {"type": "string"}
-        )
+        quoted = " or ".join(f'"{word}"' for word in words)
+        return {"type": "string", "description": f"for example {quoted}"} if words else {"type": "string"}
     if kind.types & {"boolean", "flag"}:
         return {"type": "boolean"}
     return {"type": "array", "items": {"type": "string"}} if "length" in kind.fields else {"type": "string"}

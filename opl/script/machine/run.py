@@ -17,7 +17,8 @@ from __future__ import annotations
 from typing import Any
 
 from opl.errors import BadArgument, LimitExceeded, ScriptError, TypeMismatch
-from opl.script.effects import DEFAULT_TIMEOUT_SECONDS
+from opl.script.calls import INBOX
+from opl.script.effects import DEFAULT_TIMEOUT_SECONDS, completion_result
 from opl.script.machine.code import SUSPEND, Linked, duration, unwind
 from opl.script.machine.context import RunContext
 from opl.script.machine.frame import Frame
@@ -75,7 +76,7 @@ class Run:
         expected = self.state["outstanding"].pop(str(given["seq"]), None)
         if expected is None:
             return
-        value = normalise(given["value"])
+        value = _received(given["value"], expected["agent"])
         if self.state["completion"] is not None and self.state["completion"]["seq"] == given["seq"]:
             self.state["completion"]["value"] = copy(value)
         if self.state["closing"]:
@@ -358,7 +359,7 @@ class Run:
         return name
 
     def _timeout(self, f: Frame, name: str, data: dict[str, Any], mode: str, place: list[int]) -> float | None:
-        if mode == "none" or name.startswith(("primitive:", "state:")):
+        if mode == "none" or name not in INBOX:
             return None
         found = duration(f, data.get("timeout"), place)
         return DEFAULT_TIMEOUT_SECONDS if found is None and name in _TIMED else found
@@ -471,6 +472,15 @@ class Run:
         """Write back what the step kept apart."""
         self.state["statements"] = self.statements
         self.context.close()
+
+
+def _received(value: Any, agent: str) -> Any:
+    """A reply as a value of the language; one that is none counts as a failure of its agent."""
+    try:
+        return normalise(value)
+    except ScriptError as error:
+        told = {"type": "bad_reply", "message": f"the reply is no JSON value: {error.message}"}
+        return completion_result(agent_id=agent, error=told)
 
 
 def _message(error: LimitExceeded) -> str:
