@@ -1,194 +1,107 @@
 """
-What a value is: its type, its numbers, its size.
+Kinds: what is known of the values at one place of a script, and the JSON Schema of it.
 
-The ground under ``values`` (operators) and ``printing``. Numbers are IEEE
-doubles: an integral one below 2**53 is held as ``int``, any other as a finite
-``float``. No value nests deeper than 64 levels or grows beyond what a state
-could hold; whoever builds one checks before building.
-
-    >>> normal_number(25.0), normal_number(0.5)
-    (25, 0.5)
+Two kinds that are found to be the same are joined (union-find); fields are
+kinds of their own. A kind may stand within itself: its schema ends at a depth.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from opl.errors import LimitExceeded, NumberOutOfRange
-
-# What a variable may hold. Spelled with Any inside because mypy cannot follow
-# a recursive alias through list and dict, which are invariant.
-JSON = None | bool | int | float | str | list[Any] | dict[str, Any]
-
-SAFE = 2**53  # integral numbers below it are exact and held as int
-MAX_STRING_BYTES = 1024 * 1024  # of one string, in UTF-8
-MAX_LIST_LENGTH = 1_000_000  # elements of one list that a builtin builds
-MAX_VALUE_BYTES = 4 * 1024 * 1024  # of one value as JSON: a state could not hold more
-MAX_DEPTH = 64  # lists and objects inside each other
-MAX_NODES = 2 * 1024 * 1024  # elements of one value, all levels together: 4 MiB of "0,"
+# Fields of a completion result itself, which no agent gives; "output" is the whole answer.
+OWN = frozenset({"agent_id", "success", "output", "error", "duration", "usage", "length"})
+ELEMENT = "*"  # the step from a list or object to what it holds
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A lambda while an expression is evaluated; never part of a stored value."""
+@dataclass(slots=True, eq=False)
+class Kind:
+    """What is known of the values at one place: a name, an element, a field of an answer."""
 
-    arity: int  # 1 for x => …, 2 for (key, value) => …, 0 for a constant
-    call: Callable[..., Any]  # takes `arity` values
+    up: Kind | None = None  # the kind this one was found to be the same as
+    fields: dict[str, Kind] = field(default_factory=dict)  # by name, ELEMENT for members
+    types: set[str] = field(default_factory=set)
+    words: dict[str, None] = field(default_factory=dict)  # strings it is compared with
 
+    def root(self) -> Kind:
+        """The kind that stands for all that are the same."""
+        kind = self
+        while kind.up is not None:
+            kind = kind.up
+        return kind
 
-# ---------------------------------------------------------------- kinds of values
-
-
-def type_name(value: Any) -> str:
-    """The word that messages use: null, boolean, number, string, list, object, function."""
-    return _TYPE_NAMES.get(type(value), "function" if isinstance(value, Function) else "foreign value")
-
-
-_TYPE_NAMES: dict[type, str] = {
-    type(None): "null",
-    bool: "boolean",
-    int: "number",
-    float: "number",
-    str: "string",
-    list: "list",
-    dict: "object",
-}
+    def get(self, name: str) -> Kind:
+        """The kind of a field."""
+        return self.root().fields.setdefault(name, Kind()).root()
 
 
-def with_article(value: Any) -> str:
-    """For messages: "a string", "an object", "null"."""
-    name = type_name(value)
-    return name if name == "null" else f"an {name}" if name == "object" else f"a {name}"
+def same(one: Kind, other: Kind) -> None:
+    """Two kinds are one: join what is known of both."""
+    pending = [(one, other)]
+    while pending:
+        a, b = (kind.root() for kind in pending.pop())
+        if a is b:
+            continue
+        b.up = a
+        a.types |= b.types
+        a.words.update(b.words)
+        for name, inner in b.fields.items():
+            if name in a.fields:
+                pending.append((a.fields[name], inner))
+            else:
+                a.fields[name] = inner
 
 
-def truthy(value: Any) -> bool:
-    """False are null, false, 0, "", [] and {}; everything else is true."""
-    return bool(value)
+# ---------------------------------------------------------------- schemas
 
 
-def is_number(value: Any) -> bool:
-    """Whether the value is a number, which a boolean is not."""
-    return type(value) is int or type(value) is float
+def schema_of_answer(answer: Kind) -> dict[str, Any] | None:
+    """The JSON Schema of an answer, or None where the script reads nothing of it."""
+    root = answer.root()
+    output = root.fields.get("output")
+    fields = {name: kind for name, kind in root.fields.items() if name not in OWN and name != ELEMENT}
+    if not fields and output is not None:
+        inner = output.root()
+        named = {name: kind for name, kind in inner.fields.items() if name not in (ELEMENT, "length")}
+        if named:
+            return _object(named, 0)
+        return None
+    if not fields and "measured" in root.types:
+        return _object({"score": Kind(types={"number"})}, 0)
+    return _object(fields, 0) if fields else None
 
 
-def normal_number(value: float) -> int | float:
-    """
-    A float as this language holds it: integral below 2**53 becomes int.
-
-    Raises:
-        NumberOutOfRange: infinity or NaN.
-    """
-    if value.is_integer():
-        return int(value) if -SAFE < value < SAFE else value
-    if math.isfinite(value):
-        return value
-    raise NumberOutOfRange("the result is too large for a number, or is no number")
+def schema_of_value(answer: Kind) -> dict[str, Any] | None:
+    """The JSON Schema of an answer that stands for itself, or None where nothing is known."""
+    root = answer.root()
+    return _schema(root, 0) if root.fields or root.types or root.words else None
 
 
-def normal_integer(value: int) -> int | float:
-    """An integer of any size as this language holds it: exact below 2**53, else the nearest double."""
-    if -SAFE < value < SAFE:
-        return value
-    try:
-        return float(value)
-    except OverflowError:
-        raise NumberOutOfRange("the result is too large for a number") from None
+def _object(fields: dict[str, Kind], depth: int) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {name: _schema(kind.root(), depth + 1) for name, kind in fields.items()},
+        "required": list(fields),
+        "additionalProperties": False,
+    }
 
 
-# ---------------------------------------------------------------- copies and limits
-
-
-def copy(value: Any) -> Any:
-    """
-    The same value sharing no list or object with the original.
-
-    Raises:
-        LimitExceeded: ``nesting`` beyond 64 levels, or ``state-bytes`` for what
-            no state could hold (parts that are shared count each time).
-    """
-    kind = type(value)
-    if kind is dict or kind is list:
-        return _copy(value, MAX_DEPTH, [MAX_NODES])
-    return value
-
-
-def _copy(value: Any, depth: int, room: list[int]) -> Any:
-    take(len(value), depth, room)
-    if type(value) is list:
-        return [_copy(v, depth - 1, room) if type(v) is dict or type(v) is list else v for v in value]
-    return {k: _copy(v, depth - 1, room) if type(v) is dict or type(v) is list else v for k, v in value.items()}
-
-
-def weight(value: Any, limit: int = MAX_VALUE_BYTES) -> int:
-    """
-    About how many bytes the value has as JSON, never walking far beyond ``limit``.
-
-    Strings count a byte per character, numbers eight; a result above ``limit``
-    only says that it is above.
-    """
-    total, stack = 0, [value]
-    while stack:
-        item = stack.pop()
-        kind = type(item)
-        if kind is str:
-            total += len(item) + 2
-        elif kind is list:
-            total += len(item) + 2
-            if total <= limit:
-                stack.extend(item)
-        elif kind is dict:
-            total += 4 * len(item) + 2 + sum(map(len, item))
-            if total <= limit:
-                stack.extend(item.values())
-        else:
-            total += 8
-        if total > limit:
-            break
-    return total
-
-
-def check_length(count: float) -> None:
-    """
-    Refuse to build a list that is too long; called before it is built.
-
-    Raises:
-        LimitExceeded: ``list-length``.
-    """
-    if count > MAX_LIST_LENGTH:
-        raise LimitExceeded("list-length", MAX_LIST_LENGTH)
-
-
-def check_string_length(count: float) -> None:
-    """
-    Refuse to build a string of more characters than the limit has bytes.
-
-    Raises:
-        LimitExceeded: ``string-bytes``.
-    """
-    if count > MAX_STRING_BYTES:
-        raise LimitExceeded("string-bytes", MAX_STRING_BYTES)
-
-
-def checked_string(text: str) -> str:
-    """
-    The string, if it fits into the limit for one string.
-
-    Raises:
-        LimitExceeded: ``string-bytes``.
-    """
-    length = len(text)
-    if length * 4 > MAX_STRING_BYTES and (length > MAX_STRING_BYTES or not text.isascii()):
-        check_string_length(len(text.encode("utf-8", "surrogatepass")))
-    return text
-
-
-def take(count: int, depth: int, room: list[int]) -> None:
-    """Use up room of a value that is being walked; what shares parts is counted as often as it is reached."""
-    room[0] -= count
-    if room[0] < 0:
-        raise LimitExceeded("state-bytes", MAX_VALUE_BYTES)
-    if depth <= 0:
-        raise LimitExceeded("nesting", MAX_DEPTH)
+def _schema(kind: Kind, depth: int) -> dict[str, Any]:
+    """The schema of a field; a string where nothing else is known."""
+    named = {name: inner for name, inner in kind.fields.items() if name not in (ELEMENT, "length")}
+    if named and depth < 6:
+        return _object(named, depth)
+    if ELEMENT in kind.fields and depth < 6:
+        return {"type": "array", "items": _schema(kind.fields[ELEMENT].root(), depth + 1)}
+    if "integer" in kind.types:
+        return {"type": "integer", "description": "a whole number of at least 1"}
+    if kind.types & {"number", "measured"}:
+        return {"type": "number"}
+    if "string" in kind.types or kind.words:
+        words = [word for word in kind.words if word]
+        quoted = " or ".join(f'"{word}"' for word in words)
+        return {"type": "string", "description": f"for example {quoted}"} if words else {"type": "string"}
+    if kind.types & {"boolean", "flag"}:
+        return {"type": "boolean"}
+    return {"type": "array", "items": {"type": "string"}} if "length" in kind.fields else {"type": "string"}

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opl.errors import LimitExceeded, NumberOutOfRange, TypeMismatch
-from opl.script.kinds import (
+from opl.script.jsontypes import (
     MAX_DEPTH,
     MAX_NODES,
     MAX_STRING_BYTES,

@@ -5,7 +5,7 @@ A value is exactly what JSON can say, held as Python's own None, bool, int,
 float, str, list and dict. Always true of what happens to them here:
 
 - a boolean is never a number: ``equal(True, 1)`` is false, ``add(True, 1)`` an error;
-- a number is held as ``kinds`` says; the keys of an object are strings in
+- a number is held as ``jsontypes`` says; the keys of an object are strings in
   order of insertion;
 - a failed or successful agent's reply stands for its number where a number is
   wanted (``number_of_reply``).
@@ -16,7 +16,7 @@ The operators raise ``ScriptError`` without a place, which the machine adds::
     'n = 25'
 
 They run once per instruction, so the plain number case is always tested first.
-This module is the door to ``kinds`` and ``printing`` too.
+This module is the door to ``jsontypes`` and ``printing`` too.
 
 Source: docs/language.md, section Values.
 """
@@ -26,7 +26,7 @@ from __future__ import annotations
 from typing import Any
 
 from opl.errors import DivisionByZero, TypeMismatch
-from opl.script.kinds import (
+from opl.script.jsontypes import (
     JSON,
     MAX_DEPTH,
     MAX_LIST_LENGTH,
