@@ -101,7 +101,7 @@ class World:
     def terminate(self, data: Data, _at: int = 0) -> Any:
         """The agent that was terminated, or the list of them for a list of ids or ``ALL``."""
         wanted = data.get("agent_id", data.get("agents"))
-        if to_text(wanted).upper() == "ALL":
+        if data.get("all") is True or to_text(wanted).upper() == "ALL":
             wanted = [agent.agent_id for agent in self.agents.values() if agent.active]
         if type(wanted) is list:
             return [self._terminated(each) for each in wanted]
