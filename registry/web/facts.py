@@ -128,7 +128,7 @@ def kind_of(item: Mapping[str, Any]) -> str:
     """The type of an input in words, from its schema or its default."""
     schema = item.get("schema") if isinstance(item.get("schema"), Mapping) else item
     kind = schema.get("type") or _json_type(item.get("default"))
-    if kind == "array":
+    if kind in ("array", "list"):
         inner = schema.get("items")
         default = item.get("default")
         of = inner.get("type") if isinstance(inner, Mapping) else None
@@ -146,6 +146,8 @@ def _kind_word(kind: str) -> str:
         "boolean": _("yes or no"),
         "object": _("object"),
         "array": _("list"),
+        "text": _("text"),
+        "list": _("list"),
     }.get(kind, _("any value"))
 
 
