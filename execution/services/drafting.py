@@ -17,11 +17,12 @@ from execution.agents import roster
 from execution.agents.base import Reservation
 from execution.models.effect import Handler
 from execution.models.fields import dumps
-from execution.services import asking, children, engine, reusing
+from execution.services import asking, children, engine, isolating, reusing
 from execution.services.asking import HANDLERS, Delivery
 from execution.services.profiles import profile_for
 from execution.services.sessions import Session
 from execution.services.world import text
+from opl.script.world import EMITTED
 
 MAX_ROUNDS = 20_000  # beyond the limit of events: a machine that asks for ever is a fault of ours
 
@@ -166,7 +167,8 @@ class Draft:
         if name == "orchestrator:decision":
             told.kind = "decision"
             self.decisions.append(told)
-        reply = self.session.world.answer(name, data, self.at)
+        noted_only = isolating.captured(self.session.policy, name)
+        reply = dict(EMITTED) if noted_only else self.session.world.answer(name, data, self.at)
         if effect["reply"] != "none":
             self.reply(effect["seq"], reply)
 
@@ -191,7 +193,9 @@ class Draft:
             replies=effect["reply"] != "none",
         )
         self.asked[asked.seq] = asked
-        asked.reused = reusing.find(self.session, asked.key, asked.request_hash)
+        asked.reused = isolating.answer_of(self.session, asked, self.asked) or reusing.find(
+            self.session, asked.key, asked.request_hash
+        )
         if asked.reused is not None:
             self.told.append(Told(kind="reply", name="reused", data=asked.reused.summary(), seq=asked.seq))
             if asked.replies:

@@ -303,12 +303,12 @@ class _Shapes:
         if params:
             self.names[params[-1]] = element
         else:
-            for head in {
-                path.base.name for path in walk(body) if isinstance(path, Path) and isinstance(path.base, Name)
-            }:
+            inside = list(walk(body))
+            heads = [each.base.name for each in inside if isinstance(each, Path) and isinstance(each.base, Name)]
+            for head in dict.fromkeys(heads):
                 if head not in kept or not _bound_elsewhere(kept[head]):
                     self.names[head] = element
-            for alone in {each.name for each in walk(body) if isinstance(each, Name)}:
+            for alone in dict.fromkeys(each.name for each in inside if isinstance(each, Name)):
                 if alone not in self.names:
                     self.names[alone] = element.get(alone) if where or element.root().fields else Kind()
         said = self.kind(body)

@@ -39,7 +39,7 @@ class HasScope(BasePermission):
         """True, or an exception that says which scope is missing."""
         scope = view.scope_for(request)
         if (scope != Scope.READ or view.needs_person) and not request.user.is_authenticated:
-            raise NotAuthenticated("send `Authorization: Bearer <token>`; make a token on /tokens")
+            raise NotAuthenticated("send `Authorization: Bearer <token>`; make a token on /settings/tokens/")
         token = request.auth
         if isinstance(token, Token) and not token.allows(scope):
             raise PermissionDenied(f"this token lacks the scope {scope}; it has {', '.join(token.scopes)}")

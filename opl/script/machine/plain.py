@@ -344,6 +344,7 @@ def restore_index(f: Frame, before: Any) -> None:
 def members(f: Frame, source: Any, names: int, line: int, column: int) -> list[Any]:
     """What FOREACH goes over: elements, keys, or pairs; of null nothing, with a warning."""
     if type(source) is list:
+        f.charge(16 * len(source))
         return source if names == 1 else [[index, item] for index, item in enumerate(source)]
     if type(source) is dict:
         return list(source) if names == 1 else [[key, value] for key, value in source.items()]

@@ -195,6 +195,7 @@ def _parallel(pc: int, place: list[int], limit: list[Any] | None, branches: list
             return out
         f.data["pc"] = pc
         f.data["wait"] = {"kind": "parallel", "queue": queue, "next": 0, "live": [], "limit": most, "branches": {}}
+        f.charge(16 * len(queue))
         f.run.fill(f, branches)
         return SUSPEND
 
