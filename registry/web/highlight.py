@@ -39,6 +39,8 @@ class ScriptLexer(RegexLexer):
             (r"^##.*$", Generic.Heading),
             (r"#.*$", Comment),
             (r"(EVENT)(\s+)([a-z_]\w*(?::\w+)*)", bygroups(Keyword, Punctuation, Name.Attribute)),
+            # Followed by a colon they open a block where they are in upper case; `timeout: 60` is a key.
+            (r"(?-i:\b(?:PARALLEL|BRANCH|ELSE|TRY|CATCH|DEFAULT|TIMEOUT))(?=\s*:)", Keyword),
             (words(STATEMENTS, prefix=r"(?<![\w.])", suffix=r"(?![\w:(])"), Keyword),
             (r"(PARALLEL|ANY|ALL)(?=\()", Keyword),
             (r"(?<![\w.])(true|false|null|none)\b", Number),
