@@ -42,8 +42,8 @@ def move(
         InvalidRequest: a bad name, a yanked version, or one of another pattern.
         RowMoved: somebody moved it first.
     """
-    channel = Channel.objects.select_related("version").filter(pattern=pattern, name=name).first()
     _check(pattern=pattern, name=name, version=version)
+    channel = Channel.objects.select_related("version").filter(pattern=pattern, name=name).first()
     if not by_verdict:
         _check_person(pattern=pattern, channel=channel, user=user)
     if channel is not None and expected_revision is not None and channel.revision != expected_revision:

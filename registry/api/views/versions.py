@@ -131,13 +131,15 @@ class DocumentView(HubView):
     )
     def get(self, request: Request, digest: str) -> HttpResponse:
         """The exact bytes, for whoever may see a pattern of it."""
+        if len(digest) != 64 or not digest.isalnum():
+            raise NotThere("document of that digest")
         visible = PatternVersion.objects.visible_to(request.user).values("document")
         row = (
-            StoredDocument.objects.filter(digest=digest[:64])
+            StoredDocument.objects.filter(digest=digest)
             .filter(Q(pk__in=visible) | Q(profiles__visibility="public"))
             .first()
         )
-        if row is None or len(digest) != 64:
+        if row is None:
             raise NotThere(f"document {digest[:80]}")
         etag = f'"{row.digest}"'
         if not_modified(request, etag):
