@@ -116,6 +116,8 @@ class Inbox:
         coming = [each["agent"] for each in outstanding if each["to"] != "branch"]
         if wait["mode"] == "all":
             missing = _missing(wait)
+            if wait["partial"]:
+                return any(agent in missing for agent in coming)
             for agent in coming:
                 if agent in missing:
                     missing.remove(agent)
