@@ -186,7 +186,8 @@ def after_yank(*, version: PatternVersion, user: User | None, now: datetime) -> 
     """
     pattern = version.pattern
     for channel in pattern.channels.filter(version=version):
-        target = version.successor if version.successor_id and version.successor.pattern_id == pattern.pk else None
+        successor = version.successor
+        target = successor if successor is not None and successor.pattern_id == pattern.pk else None
         if target is None and channel.name != Channel.LATEST:
             earlier = channel.moves.filter(to_version__yanked_at__isnull=True).select_related("to_version").first()
             target = earlier.to_version if earlier else None
