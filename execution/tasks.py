@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError
 
 from execution.services import reaping
 from execution.services.clock import now_ms
+from execution.services.isolating import TRIALS
 from execution.worker import process_worker, stop_process_workers
 
 log = logging.getLogger(__name__)
@@ -46,9 +47,15 @@ def reap(**_: Any) -> None:
         hint("deliver", run_id)
 
 
+@shared_task(name="execution.tasks.observe_trials", ignore_result=True, expires=10)
+def observe_trials(run_id: int = 0, **_: Any) -> None:
+    """Every two seconds, and when a trial starts: what the processes of the queue ``trials`` do."""
+    process_worker(delivers=True, queue=TRIALS).claim_and_run()
+
+
 def hint(kind: str, run_id: int) -> None:
     """Send a hint; a broker that is away costs promptness, nothing else."""
-    task = {"advance": advance, "deliver": deliver}[kind]
+    task = {"advance": advance, "deliver": deliver, "trial": observe_trials}[kind]
     try:
         task.apply_async((run_id,), retry=False)
     except OperationalError as error:
