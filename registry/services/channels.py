@@ -42,8 +42,8 @@ def move(
         InvalidRequest: a bad name, a yanked version, or one of another pattern.
         RowMoved: somebody moved it first.
     """
-    channel = Channel.objects.select_related("version").filter(pattern=pattern, name=name).first()
     _check(pattern=pattern, name=name, version=version)
+    channel = Channel.objects.select_related("version").filter(pattern=pattern, name=name).first()
     if not by_verdict:
         _check_person(pattern=pattern, channel=channel, user=user)
     if channel is not None and expected_revision is not None and channel.revision != expected_revision:
@@ -188,7 +188,8 @@ def after_yank(*, version: PatternVersion, user: User | None, now: datetime) -> 
     """
     pattern = version.pattern
     for channel in pattern.channels.filter(version=version):
-        target = version.successor if version.successor_id and version.successor.pattern_id == pattern.pk else None
+        successor = version.successor
+        target = successor if successor is not None and successor.pattern_id == pattern.pk else None
         if target is None and channel.name != Channel.LATEST:
             earlier = channel.moves.filter(to_version__yanked_at__isnull=True).select_related("to_version").first()
             target = earlier.to_version if earlier else None

@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api import pinned, render, shapes
-from registry.api.base import HubView, cached, not_modified, unchanged
+from registry.api.base import HubView, cached, not_modified, person, unchanged
 from registry.api.paging import cursor_for, limit_of, position_of
 from registry.errors import NotThere
 from registry.models import PatternVersion, StoredDocument
@@ -131,13 +131,15 @@ class DocumentView(HubView):
     )
     def get(self, request: Request, digest: str) -> HttpResponse:
         """The exact bytes, for whoever may see a pattern of it."""
+        if len(digest) != 64 or not digest.isalnum():
+            raise NotThere("document of that digest")
         visible = PatternVersion.objects.visible_to(request.user).values("document")
         row = (
-            StoredDocument.objects.filter(digest=digest[:64])
+            StoredDocument.objects.filter(digest=digest)
             .filter(Q(pk__in=visible) | Q(profiles__visibility="public"))
             .first()
         )
-        if row is None or len(digest) != 64:
+        if row is None:
             raise NotThere(f"document {digest[:80]}")
         etag = f'"{row.digest}"'
         if not_modified(request, etag):
@@ -155,7 +157,7 @@ class YankView(HubView):
         body = shapes.read_body(shapes.YankBody, request)
         yanking.yank(
             version=row,
-            user=request.user,
+            user=person(request),
             reason=body["reason"],
             successor=body.get("successor", ""),
             now=self.now,
