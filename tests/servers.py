@@ -82,8 +82,13 @@ def redis() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[str]:
-    """A PostgreSQL of one's own with an empty database ``hub``; yields its URL."""
+def postgres(*, durable: bool = False) -> Iterator[str]:
+    """
+    A PostgreSQL of one's own with an empty database ``hub``; yields its URL.
+
+    Args:
+        durable: sync to disk as a real one does; tests do without.
+    """
     initdb, server, port = binary("initdb"), binary("postgres"), free_port()
     user = _unprivileged_user()
     with tempfile.TemporaryDirectory(prefix="hub-postgres-") as folder:
@@ -93,7 +98,9 @@ def postgres() -> Iterator[str]:
             os.chown(folder, account.pw_uid, account.pw_gid)
         options = ["--auth=trust", "--username=hub", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
         subprocess.run([initdb, "-D", str(data), *options], check=True, stdout=subprocess.DEVNULL, user=user)
-        quick = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=60"]
+        quick = ["-c", "max_connections=60"]
+        if not durable:
+            quick += ["-c", "fsync=off", "-c", "full_page_writes=off"]
         where = ["-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", folder]
         process = subprocess.Popen([server, *where, *quick], user=user, stderr=subprocess.DEVNULL)
         try:

@@ -100,7 +100,7 @@ def adapt_pattern(
     user = caller("publish")
     published = learning.adapt_pattern(
         version=finding.version(reference, user),
-        owner=user.own_owner(),
+        owner=user.own_owner,
         user=user,
         context=context,
         inputs=inputs,
@@ -142,7 +142,7 @@ def export_pattern(reference: str, name: str = "") -> dict[str, Any]:
     """A new version out of what runs and decisions taught: real counts, insights, proposed rules with evidence."""
     user = caller("publish")
     published = learning.export_pattern(
-        version=finding.version(reference, user), owner=user.own_owner(), user=user, name=name, now=timezone.now()
+        version=finding.version(reference, user), owner=user.own_owner, user=user, name=name, now=timezone.now()
     )
     return {"versions": [str(item.version) for item in published.versions]}
 

@@ -46,6 +46,9 @@ PRIMITIVES: Mapping[str, tuple[str, ...]] = {
     "start_pattern": ("pattern", "inputs"),
 }
 
+ASKING = frozenset({"completion:async", "optimization:async", "orchestration:start"})  # TRY awaits these
+INBOX = ASKING | {"human:ask"}  # whose replies go to the inbox where no AS takes them; they may have a timeout
+
 _METHODS = {name.lower(): method for name, method in METHODS.items()}
 
 

@@ -91,11 +91,31 @@ def compile_script(
         capabilities: names (or patterns such as ``state:*``) of the events that are allowed; None allows all.
         lenient: leave statements with errors out and compile the rest.
     """
+    try:
+        return _compiled(
+            source, first_line, file, parameters, dict(helpers or {}), rules, actions or {}, capabilities, lenient
+        )
+    except RecursionError:  # 64 levels of each kind fit into the default stack, but the caller may stand deep in it
+        hint = "nest less, and give inner parts names with STATE"
+        problem = problem_at(At(first_line, 1), "opl.limit.nesting", "the script is nested too deeply", hint)
+        return Compilation(program=None, problems=_finished([problem], file), body=[], title="")
+
+
+def _compiled(
+    source: str,
+    first_line: int,
+    file: str,
+    parameters: Mapping[str, Any] | None,
+    helpers: dict[str, str],
+    rules: Sequence[Mapping[str, Any]],
+    actions: Mapping[str, Any],
+    capabilities: Collection[str] | None,
+    lenient: bool,
+) -> Compilation:
     script = parse(source, first_line=first_line)
     problems = list(script.problems)
     declared = declared_inputs(parameters)
     names = resolve(script.body, declared)
-    helpers = dict(helpers or {})
     lowering = Lowering(names, helpers, problems.append)
     codegen = Codegen(names, lowering, helpers)
     constants = _constants(script.body, names, codegen)
@@ -105,12 +125,13 @@ def compile_script(
     for described, index, scope in codegen.code.branches:
         described[index] = sorted(scope.mirrored)
     infer_shapes(script.body, codegen.code.event_nodes)
-    compiled_rules = compile_rules(rules, actions or {}, lowering, problems)
+    compiled_rules = compile_rules(rules, actions, lowering, problems)
     _check_capabilities(codegen, capabilities, problems)
     _note_judgements(codegen, helpers, problems)
     inputs, initial = script_inputs(constants, names, lowering.optional, declared)
     if "GENERATE_TASKS" in lowering.used and "tasks" not in inputs:
         inputs["tasks"] = {"type": "list", "required": False, "line": 0}
+    instructions = codegen.code.finished()
     program = {
         "format": FORMAT,
         "title": script.title,
@@ -127,12 +148,10 @@ def compile_script(
         "rules": compiled_rules,
         "slots": lowering.slots,
         "source_map": codegen.code.places,
-        "instructions": codegen.code.finished(),
-    }
-    program["shapes"] = {
-        str(pc): instruction[-1]
-        for pc, instruction in enumerate(program["instructions"])
-        if instruction[0] == "event" and instruction[-1] is not None
+        "shapes": {
+            str(pc): each[-1] for pc, each in enumerate(instructions) if each[0] == "event" and each[-1] is not None
+        },
+        "instructions": instructions,
     }
     found = _finished(problems, file)
     failed = any(problem.severity is Severity.ERROR for problem in found)

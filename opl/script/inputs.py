@@ -110,7 +110,7 @@ def _narrowed(described: dict[str, Any], schema: Mapping[str, Any]) -> dict[str,
 
 def fits(value: Any, described: Mapping[str, Any]) -> bool:
     """Whether a value has the type that an input names."""
-    kind = described.get("type", "any")
+    kind: str = described.get("type", "any")
     return kind == "any" or type_name(value) == kind
 
 

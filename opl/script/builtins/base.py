@@ -151,7 +151,7 @@ class Shape:
     def keywords(self) -> dict[str, int]:
         """Keyword → position; ``key`` and ``by``, ``order`` and ``direction`` mean the same."""
         found = {name: position for position, name in enumerate(self.names)}
-        for one, other in (("by", "key"), ("key", "by"), ("direction", "order")):
+        for one, other in (("by", "key"), ("key", "by"), ("direction", "order"), ("descending", "reverse")):
             if one in found:
                 found.setdefault(other, found[one])
         return found

@@ -18,7 +18,7 @@ from opl.script.builtins.base import (
     integer_argument,
     read_all,
 )
-from opl.script.values import number_of_reply, type_name, with_article
+from opl.script.values import number_of_reply, truthy, type_name, with_article
 
 registry = Registry("Choosing")
 builtin = registry.builtin
@@ -48,16 +48,18 @@ def ranked(context: Context, name: str, list_: Any, by: Any, descending: bool) -
 
 
 @builtin("SORT", predicates=["by"])
-def sort(context: Context, list_: Any, by: Any = None, direction: Any = None) -> Any:
+def sort(context: Context, list_: Any, by: Any = None, direction: Any = None, descending: Any = None) -> Any:
     """
     The elements in rising order, or falling with `"DESC"`: `SORT(tasks, task.priority DESC)`.
 
     Equals keep their order in both directions, nulls are last. Of an object:
-    the object with its fields in the order of their values.
+    the object with its fields in the order of their values. ``descending=true``
+    is another way to say ``"DESC"``.
     """
     if direction is None and type(by) is str and by.upper() in ("ASC", "DESC"):
         by, direction = None, by
-    members, nulls = ranked(context, "SORT", list_, by, _descending(direction))
+    falling = truthy(descending) if direction is None and descending is not None else _descending(direction)
+    members, nulls = ranked(context, "SORT", list_, by, falling)
     both = [*members, *nulls]
     if type(list_) is dict:
         return {key: element for key, element, _ in both}

@@ -52,7 +52,7 @@ def start(
     if problems:
         raise DocumentError(problems)
     given, bound = chosen_inputs(program, inputs or {})
-    root = {
+    root: dict[str, Any] = {
         "id": "0",
         "path": "main",
         "parent": None,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from opl.script import templates
 from opl.script.parser.cursor import Cursor, Unreadable
-from opl.script.scanner import MAX_NESTING, Kind, Token, scan
+from opl.script.scanner import scan
 from opl.script.syntax import (
     At,
     Call,
@@ -36,12 +36,20 @@ from opl.script.syntax import (
     Unary,
     Where,
 )
+from opl.script.tokens import MAX_NESTING, Kind, Token
 
 _LITERALS = {"TRUE": True, "FALSE": False, "NULL": None}
 _OPERATOR_WORDS = ("AND", "OR", "IN", "WHERE", "NOT")
-_COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
-_SUM = ("+", "-")
-_PRODUCT = ("*", "/", "//", "%")
+_OR, _AND, _NOT, _COMPARISON, _INTERVAL, _SUM, _PRODUCT = range(1, 8)  # ranks, loosest first
+_RANKS = {
+    "||": _OR,
+    "&&": _AND,
+    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), _COMPARISON),
+    "..": _INTERVAL,
+    **dict.fromkeys(("+", "-"), _SUM),
+    **dict.fromkeys(("*", "/", "//", "%"), _PRODUCT),
+}
+_WORD_RANKS = {"OR": _OR, "AND": _AND, "IN": _COMPARISON}
 
 
 def parse_expression(source: str, at: At, depth: int = 0) -> Expr | None:
@@ -73,7 +81,7 @@ class Expressions:
     def expression(self) -> Expr:
         """Any expression, lambdas excepted."""
         self.depth += 1
-        if self.depth > MAX_NESTING:
+        if self.depth > MAX_NESTING + 1:
             raise self._too_deep("the expression is nested")
         found = self._choice()
         self.depth -= 1
@@ -85,42 +93,80 @@ class Expressions:
 
     def _choice(self) -> Expr:
         cursor = self.cursor
-        found = self._or()
-        at = At(cursor.token.line, cursor.token.column)
+        found = self._binary(_OR)
+        at = cursor.at
         if cursor.take_op("?"):
             then = self.expression()
             cursor.expect_op(":", "write condition ? value : other value")
             return Ternary(at=at, condition=found, then=then, other=self.expression())
         if cursor.token.is_word("IF") and not cursor.peek().is_op("("):
             cursor.next()
-            condition = self._or()
+            condition = self._binary(_OR)
             cursor.expect_word("ELSE", "write value IF condition ELSE other value")
             return Ternary(at=at, condition=condition, then=found, other=self.expression())
         return found
 
-    def _or(self) -> Expr:
-        return self._logic("or", ("OR",), "||", self._and)
-
-    def _and(self) -> Expr:
-        return self._logic("and", ("AND",), "&&", self._not)
-
-    def _logic(self, operator: str, words: tuple[str, ...], symbol: str, operand) -> Expr:  # type: ignore[no-untyped-def]
-        cursor = self.cursor
-        first = operand()
-        if not (cursor.token.is_word(*words) or cursor.token.is_op(symbol)):
-            return first  # type: ignore[no-any-return]
-        at, operands = cursor.at, [first]
-        while cursor.take_word(*words) or cursor.take_op(symbol):
-            operands.append(operand())
-        return Logic(at=at, operator=operator, operands=operands)
-
-    def _not(self) -> Expr:
+    def _binary(self, rank: int) -> Expr:
+        """An expression whose operators bind at least as tightly as ``rank``."""
         cursor = self.cursor
         at, count = cursor.at, 0
-        while cursor.take_word("NOT"):
+        while rank <= _NOT and cursor.take_word("NOT"):
             count += 1
-        found = self._comparison()
-        return self._negated(found, at, count)
+        left = self._negated(self._binary(_COMPARISON), at, count) if count else self._unary()
+        while (ahead := self._rank_ahead()) >= rank:
+            left = self._joined(left, ahead)
+        return left
+
+    def _rank_ahead(self) -> int:
+        """The rank of the operator that comes next; 0 where none does."""
+        token = self.cursor.token
+        if token.kind is Kind.OPERATOR:
+            return _RANKS.get(token.text, 0)
+        if token.kind is not Kind.NAME:
+            return 0
+        if token.upper == "NOT":
+            return _COMPARISON if self.cursor.peek().is_word("IN") else 0
+        return _WORD_RANKS.get(token.upper, 0)
+
+    def _joined(self, left: Expr, rank: int) -> Expr:
+        """What stands to the left of an operator, joined with what stands to its right."""
+        if rank in (_OR, _AND):
+            return self._logic(left, rank)
+        if rank == _COMPARISON:
+            return self._comparison(left)
+        if rank == _INTERVAL:
+            at = self.cursor.at
+            self.cursor.next()
+            return Interval(at=at, low=left, high=self._binary(_SUM))
+        return self._chain(left, rank)
+
+    def _logic(self, left: Expr, rank: int) -> Expr:
+        at, operands = self.cursor.at, [left]
+        while self._rank_ahead() == rank:
+            self.cursor.next()
+            operands.append(self._binary(rank + 1))
+        return Logic(at=at, operator="or" if rank == _OR else "and", operands=operands)
+
+    def _comparison(self, left: Expr) -> Expr:
+        cursor = self.cursor
+        at = cursor.at
+        operator = cursor.next().text.lower()
+        if operator == "not":
+            cursor.next()
+            operator = "not in"
+        found = Compare(at=at, operator=operator, left=left, right=self._binary(_INTERVAL))
+        if self._rank_ahead() == _COMPARISON:
+            raise cursor.error(
+                "opl.syntax.comparison", "two comparisons follow each other", "join them: a < b AND b < c"
+            )
+        return found
+
+    def _chain(self, left: Expr, rank: int) -> Expr:
+        rest = []
+        while self._rank_ahead() == rank:
+            token = self.cursor.next()
+            rest.append((token.text, self._binary(rank + 1), At(token.line, token.column)))
+        return Chain(at=rest[0][2], first=left, rest=rest)
 
     def _negated(self, found: Expr, at: At, count: int) -> Expr:
         if count:
@@ -129,53 +175,10 @@ class Expressions:
             found = Unary(at=at, operator="not", operand=found)
         return found
 
-    def _comparison(self) -> Expr:
-        cursor = self.cursor
-        left = self._interval()
-        at, operator = cursor.at, self._comparator()
-        if operator is None:
-            return left
-        found = Compare(at=at, operator=operator, left=left, right=self._interval())
-        again = cursor.token
-        if again.is_op(*_COMPARISONS):
-            raise cursor.error(
-                "opl.syntax.comparison", "two comparisons follow each other", "join them: a < b AND b < c", again
-            )
-        return found
-
-    def _comparator(self) -> str | None:
-        cursor = self.cursor
-        token = cursor.take_op(*_COMPARISONS)
-        if token:
-            return token.text
-        if cursor.take_word("IN"):
-            return "in"
-        if cursor.token.is_word("NOT") and cursor.peek().is_word("IN"):
-            cursor.index += 2
-            return "not in"
-        return None
-
-    def _interval(self) -> Expr:
-        low = self._chain(_SUM, self._product)
-        at = self.cursor.at
-        if self.cursor.take_op(".."):
-            return Interval(at=at, low=low, high=self._chain(_SUM, self._product))
-        return low
-
-    def _product(self) -> Expr:
-        return self._chain(_PRODUCT, self._unary)
-
-    def _chain(self, operators: tuple[str, ...], operand) -> Expr:  # type: ignore[no-untyped-def]
-        first, rest, cursor = operand(), [], self.cursor
-        while cursor.token.is_op(*operators):
-            token = cursor.next()
-            rest.append((token.text, operand(), At(token.line, token.column)))
-        if not rest:
-            return first  # type: ignore[no-any-return]
-        return Chain(at=rest[0][2], first=first, rest=rest)
-
     def _unary(self) -> Expr:
         cursor = self.cursor
+        if not cursor.token.is_op("-", "!"):
+            return self._postfix()
         at, signs, nots = cursor.at, 0, 0
         while cursor.token.is_op("-", "!"):
             if cursor.next().text == "-":

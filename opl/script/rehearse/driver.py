@@ -27,7 +27,6 @@ from opl.script.values import copy, normal_number, normalise, stringify, to_text
 from opl.script.world import EMITTED, LOCAL_EVENTS, World, names_of
 
 START_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z, where every rehearsal's clock begins
-DEFAULT_AWAIT_SECONDS = 120.0
 RUN_SECONDS = 24 * 3600  # virtual time that a run may take
 _SILENT = frozenset({"agent:status", "agent:progress", "agent:result", "orchestration:request_termination"})
 _REPLY, _TIMER = 0, 1  # what happens first at one instant
@@ -54,7 +53,7 @@ class Record:
     decisions: list[dict[str, Any]] = field(default_factory=list)
     moments: list[dict[str, Any]] = field(default_factory=list)  # the same as a story, for the terminal
     elapsed: int | float = 0  # virtual seconds
-    simulated: set[str] = field(default_factory=set)  # agents that nobody wrote lines for
+    simulated: set[str] = field(default_factory=set)  # who answered without lines: agents, people, patterns
     state: dict[str, Any] | None = None  # of the machine at the end
 
 
@@ -71,7 +70,6 @@ class Stage:
         self._replies: dict[int, Any] = {}  # by seq, on their way
         self._timers: set[int] = set()
         self._asked: dict[str, int] = {}  # questions of each agent and kind, for simulated answers
-        self._broadcast: dict[str, list[tuple[int, Any]]] = {}  # answers to broadcasts by agent: (due, value)
         self._ended = False
 
     def play(self) -> Record:
@@ -96,7 +94,7 @@ class Stage:
     def _run_out(self) -> None:
         """The run takes longer than it may: it ends, and nothing of it is lost."""
         self.now = START_MS + RUN_SECONDS * 1000
-        reason = f"the limit of {RUN_SECONDS // 3600} hours is used up"
+        reason = f"the limit of seconds ({RUN_SECONDS:,}) is used up"
         self._queue.clear()
         self._feed(
             {
@@ -247,10 +245,11 @@ class Stage:
                 return self._verdict(line)
             self.record.simulated.add("oracle")
             draw, _ = self._draw(f"judgement {judgement}")
-            return self._soon(simulated.judgement(judgement, effect["shape"], draw))
+            return self._soon(simulated.judgement(judgement, effect["shape"], draw, data.get("arguments")))
         if name == "human:ask":
+            self.record.simulated.add("person")
             draw, _ = self._draw("person")
-            return self._soon(simulated.human(data, draw))
+            return self._soon(simulated.human(data, effect["shape"], draw))
         return self._child(data, effect)
 
     def _verdict(self, line: Line) -> Planned:
@@ -263,6 +262,7 @@ class Stage:
     def _child(self, data: Mapping[str, Any], effect: EventEffect) -> Planned:
         """A pattern that the run starts; here it has a simulated result."""
         pattern = to_text(data.get("pattern"))
+        self.record.simulated.add(pattern)
         draw, _ = self._draw(f"pattern {pattern}")
         shape = effect["shape"]
         if shape and shape.get("properties"):
@@ -275,43 +275,11 @@ class Stage:
         if name == "delegate_subtask":
             agent_id = next(iter(names_of(data.get("agent_id"))), "default")
             return self._question(agent_id, to_text(data.get("task")), effect, {})
-        if name == "broadcast_task":
-            return self._send_to_all(effect, data)
-        if name == "await_responses":
-            return self._gather(data)
         if name == "start_pattern":
             return self._child(data, effect)
         if name in ("evaluate_results", "select_best", "should_continue"):
             return self._judge(name, effect, data)
         return Planned(value=dict(EMITTED))
-
-    def _send_to_all(self, effect: EventEffect, data: Mapping[str, Any]) -> Planned:
-        """Ask several agents the same; ``await_responses`` collects what they answer."""
-        task = to_text(data.get("task_description"))
-        agents = list(names_of(data.get("target_agents"))) or [each["agent_id"] for each in self.world.list_agents({})]
-        for agent_id in agents:
-            planned = self._question(agent_id, task, effect, {})
-            due = self.now + round(planned.seconds * 1000)
-            self._broadcast.setdefault(agent_id, []).append((due, planned.value))
-        return Planned(value={"sent_to": agents})
-
-    def _gather(self, data: Mapping[str, Any]) -> Planned:
-        """One answer of each agent, in their order; who is missing when time is up is a failed result."""
-        agents = list(names_of(data.get("agents"))) or list(self._broadcast)
-        given = data.get("timeout")
-        seconds = float(given) if isinstance(given, int | float) else DEFAULT_AWAIT_SECONDS
-        last = self.now + round(seconds * 1000)
-        values, until = [], self.now
-        for agent_id in agents:
-            waiting = self._broadcast.get(agent_id, [])
-            if waiting and waiting[0][0] <= last:
-                due, value = waiting.pop(0)
-                until = max(until, due)
-            else:
-                value = timed_out(agent_id=agent_id, seconds=seconds)
-                until = last if waiting else until
-            values.append(value)
-        return Planned(value=values, seconds=(until - self.now) / 1000)
 
     def _judge(self, name: str, effect: EventEffect, data: dict[str, Any]) -> Planned:
         """Conditions over tracked values are computed; what is left is a judge agent's to say."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opl.script.chance import Chance
-from opl.script.values import SAFE, normal_number, to_text
+from opl.script.values import SAFE, copy, normal_number, to_text
 
 Schema = Mapping[str, Any]
 
@@ -27,6 +27,7 @@ _COUNTS = (
 )
 _SECONDS = ("timeout", "seconds", "duration", "delay", "interval")
 _RATINGS = ("elo", "rating")
+_MOMENTS = ("timestamp", "_at", "_time", "date")
 _BAD = ("error", "fail", "timeout", "reject", "conflict", "abort", "problem")
 _QUOTED = re.compile(r"[\"'“‘]([^\"'“”‘’]{1,80})[\"'”’]")
 _EXAMPLES = re.compile(r"for example (.+)", re.DOTALL)
@@ -95,6 +96,8 @@ def _boolean(_schema: Schema, draw: Chance, name: str, _depth: int) -> bool:
 
 
 def _string(schema: Schema, draw: Chance, name: str, _depth: int) -> str:
+    if any(name.endswith(part) for part in _MOMENTS):
+        return f"2025-01-01T00:{draw.integer(10, 59)}:00.000Z"
     words = words_of(to_text(schema.get("description")))
     if words:
         # The first word that a script asks about is nearly always the hopeful one.
@@ -173,28 +176,42 @@ def nudged(value: Any, draw: Chance) -> Any:
 
 
 _NUMBER_WORDS = ("COUNT", "SCORE", "CALCULATE", "COMPUTE", "MEASURE", "RATE", "ASSESS", "EVALUATE", "PREVIOUS")
+_CHOOSING_WORDS = ("SELECT", "CHOOSE", "PICK", "TOP", "FILTER", "RANK", "MERGE", "UPDATE", "APPEND")
 _LIST_WORDS = ("EXTRACT", "LIST", "SELECT", "IDENTIFY", "FIND", "GENERATE", "ANALYZE")
 _BOOLEAN_WORDS = ("IS", "HAS", "SHOULD", "CAN", "NEEDS")
 
 
-def judgement(name: str, shape: Schema | None, draw: Chance) -> Any:
-    """What an oracle might say: of the shape that is read, else of the kind that the name suggests."""
+def judgement(name: str, shape: Schema | None, draw: Chance, arguments: Any = None) -> Any:
+    """
+    What an oracle might say: of the shape that is read, else of the kind that the name suggests.
+
+    Who is asked to select or change something answers with (part of) what it was given.
+    """
     if shape and (shape.get("properties") or shape.get("type") not in (None, "object")):
         return fill(shape, draw, name.lower())
-    first = name.upper().split("_")[0]
-    if first in _BOOLEAN_WORDS:
+    words = name.upper().split("_")
+    given = arguments if type(arguments) is list else []
+    if words[0] in _CHOOSING_WORDS and given and type(given[0]) in (list, dict):
+        return _part(given[0], given[1:])
+    if words[0] in _BOOLEAN_WORDS:
         return draw.fraction() < _GOOD
-    if first in _NUMBER_WORDS:
+    if words[0] in _NUMBER_WORDS:
         return _number({}, draw, name, 0)
-    if first in _LIST_WORDS:
+    if words[0] in _LIST_WORDS:
         return [_phrase(name.lower(), draw) for _ in range(2)]
     return _phrase(name.lower(), draw)
 
 
-def human(data: Mapping[str, Any], draw: Chance) -> Any:
+def _part(given: Any, more: Sequence[Any]) -> Any:
+    """As many elements as the next argument says, else all."""
+    count = more[0] if more and type(more[0]) is int and more[0] >= 0 else None
+    return copy(given[:count] if type(given) is list else given)
+
+
+def human(data: Mapping[str, Any], shape: Schema | None, draw: Chance) -> Any:
     """A person's answer: one of the choices, the shape that was asked for, or a word."""
     choices = data.get("choices")
     if isinstance(choices, list) and choices:
         return draw.choice(choices)
-    schema = data.get("schema")
-    return fill(schema, draw) if isinstance(schema, Mapping) else "simulated answer of a person"
+    schema = data.get("schema") if isinstance(data.get("schema"), Mapping) else shape
+    return fill(schema, draw) if schema else "simulated answer of a person"

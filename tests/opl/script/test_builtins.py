@@ -54,7 +54,7 @@ class TestBuiltins:
         assert all(0 <= place < len(builtin.keywords) for place in builtin.predicates)
 
     @pytest.mark.parametrize("name", sorted(BUILTINS))
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(data=st.data())
     def test_gives_a_value_or_a_script_error_for_any_arguments(self, name: str, data: st.DataObject) -> None:
         builtin = BUILTINS[name]
@@ -74,7 +74,7 @@ class TestBuiltins:
         assert all(type(a) is Function or equal(a, b) for a, b in zip(arguments, before, strict=True))
 
     @pytest.mark.parametrize("name", sorted(METHODS))
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=15, deadline=None)
     @given(data=st.data())
     def test_methods_give_a_value_or_a_script_error(self, name: str, data: st.DataObject) -> None:
         method = METHODS[name]

@@ -96,6 +96,10 @@ class TestSort:
         assert call("SORT", [3, 1, 2]) == [1, 2, 3]
         assert call("SORT", ["b", "a"], "DESC") == ["b", "a"]
 
+    def test_knows_descending_as_a_flag(self) -> None:
+        assert call("SORT", [1, 3, 2], None, None, True) == [3, 2, 1]
+        assert call("SORT", [1, 3, 2], None, None, False) == [1, 2, 3]
+
     def test_orders_the_fields_of_an_object(self) -> None:
         assert list(call("SORT", {"a": 1, "b": 3, "c": 2}, "DESC")) == ["b", "c", "a"]  # type: ignore[call-overload]
 
