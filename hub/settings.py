@@ -191,6 +191,9 @@ CELERY = {
     "beat_schedule": {
         "reap": {"task": "execution.tasks.reap", "schedule": 2.0},
         "observe-trials": {"task": "execution.tasks.observe_trials", "schedule": 2.0},
+        "webhooks": {"task": "execution.tasks.webhooks", "schedule": 5.0},
+        "upkeep": {"task": "execution.tasks.upkeep", "schedule": 3600.0},
+        "federation": {"task": "federation.tasks.tick", "schedule": 5.0, "options": {"expires": 60}},
     },
 }
 

@@ -156,7 +156,8 @@ def fill(schema: Any, name: str, persona: Persona, draw: Chance, depth: int = 0)
     kind = schema.get("type", "object" if "properties" in schema else "string")
     if isinstance(kind, list):
         kind = next((part for part in kind if part != "null"), "null")
-    return _OF_KIND.get(str(kind), _null)(schema, name, persona, draw, depth)
+    make: Callable[..., Any] = _OF_KIND.get(str(kind), _null)
+    return make(schema, name, persona, draw, depth)
 
 
 def _bound(schema: Mapping[str, Any], name: str) -> float | None:

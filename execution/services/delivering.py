@@ -124,7 +124,7 @@ def _delivery(row: tuple[Any, ...], run: Any, data: Any, shape: Any) -> Delivery
 
 def _agent(run_id: int, agent_id: str) -> Agent:
     row = RunAgent.objects.filter(run_id=run_id, agent_id=agent_id).values_list("profile", "details").first()
-    details: dict[str, Any] = row[1] if row is not None else {}  # type: ignore[assignment]
+    details: dict[str, Any] = row[1] if row is not None else {}
     return Agent(agent_id=agent_id, profile=row[0] if row is not None else agent_id, details=details)
 
 

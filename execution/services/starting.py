@@ -83,7 +83,7 @@ def start(
         chosen["chained"] = True
     blobs = BlobWriter()
     program = blobs.put(version.program, always_blob=True)
-    run = Run(  # type: ignore[misc]
+    run = Run(
         version=version,
         program_hash=program[1:],
         started_by=user if user is not None and user.is_authenticated else None,
