@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from execution.errors import RunRefused
 from execution.models import Effect, Run
 from execution.models.stored import BlobWriter
-from execution.services import checking, hints, starting
+from execution.services import guiding, hints, starting
 from execution.services.clock import to_datetime
 from execution.services.sessions import Session
 from registry.models import PatternVersion, User
@@ -50,13 +50,11 @@ def plan(session: Session, data: Mapping[str, Any]) -> Plan | dict[str, str]:
         version = find_version(session, reference)
         if version.pattern_id in ancestors(session):
             return {"type": "refused", "message": f"{version.pattern} is already at work above this run"}
-        checking.checked_inputs(version, inputs or {})
+        guiding.plan(version, inputs or {})
     except Exception as error:
         if not hasattr(error, "code"):
             raise
         return {"type": "refused", "message": str(error)}
-    if version.program is None:
-        return {"type": "refused", "message": f"{version} has no script that can be run"}
     limits = data.get("limits")
     return Plan(
         version_id=version.pk,

@@ -42,8 +42,14 @@ def judge(session: Session, end: dict[str, Any]) -> Verdict:
         return Verdict(succeeded=False, score=None, outcome=None)
     if status != "succeeded":
         return Verdict(succeeded=False, score=None, outcome=str((end["error"] or {}).get("code") or status))
-    wanted = PatternVersion.objects.values_list("success_when", "score").get(pk=session.version_id)
-    success_when, score = wanted
+    row = PatternVersion.objects.values_list("success_when", "score", "mode").get(pk=session.version_id)
+    success_when, score, mode = row
+    if mode == "guided":
+        # What a guided pattern's expressions speak of is the orchestrator's answer; without any, that it gave one.
+        finished = isinstance(end["result"], Mapping) and bool(end["result"].get("finished"))
+        if not finished or not (success_when or score):
+            return Verdict(succeeded=finished, score=None, outcome="" if finished else "unfinished")
+        end = {**end, "result": end["result"]["result"]}
     if not (success_when or score):
         return Verdict(succeeded=True, score=None, outcome="")
     names = names_of(session.state, end["result"])
