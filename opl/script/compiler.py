@@ -24,7 +24,7 @@ from typing import Any
 from opl.errors import Problem, ScriptError, Severity
 from opl.script import values
 from opl.script.calls import PRIMITIVES
-from opl.script.codegen import Codegen
+from opl.script.codegen import STRATEGY, Codegen
 from opl.script.inputs import declared_inputs, kind_of, script_inputs
 from opl.script.lowering import Lowering
 from opl.script.parser import parse
@@ -77,6 +77,7 @@ def compile_script(
     actions: Mapping[str, Any] | None = None,
     capabilities: Collection[str] | None = None,
     lenient: bool = False,
+    stages: Sequence[int] = (),
 ) -> Compilation:
     """
     Compile a script.
@@ -90,16 +91,22 @@ def compile_script(
         actions: action name → ``{set: {name: expression}}`` or ``{use: strategy}``.
         capabilities: names (or patterns such as ``state:*``) of the events that are allowed; None allows all.
         lenient: leave statements with errors out and compile the rest.
+        stages: the first lines of the stages of an ``orchestration_flow``; there, USE runs the named strategy,
+            binds its result to ``strategy``, and goes on with the next stage.
     """
     script = parse(source, first_line=first_line)
     problems = list(script.problems)
     declared = declared_inputs(parameters)
-    names = resolve(script.body, declared)
+    names = resolve(script.body, [*declared, *((STRATEGY,) if stages else ())])
     helpers = dict(helpers or {})
     lowering = Lowering(names, helpers, problems.append)
     codegen = Codegen(names, lowering, helpers)
+    codegen.staged = bool(stages)
     constants = _constants(script.body, names, codegen)
-    codegen.block(script.body)
+    if stages:
+        codegen.flow(script.body, stages)
+    else:
+        codegen.block(script.body)
     codegen.emit(At(_last_line(source, first_line), 1), "end", 0)
     mirror(names.root)
     for described, index, scope in codegen.code.branches:
