@@ -17,7 +17,7 @@ from typing import Any
 from execution.errors import InputsRefused, TrialRefused
 from execution.models import Run
 from execution.models.stored import load_many
-from execution.services import checking
+from execution.services import guiding
 from opl.document.load import LoadLimits, load
 from registry.models import PatternVersion
 
@@ -134,6 +134,6 @@ def check_fit(versions: Sequence[PatternVersion], inputs: Sequence[GivenInput]) 
     for number, given in enumerate(inputs, 1):
         for version in dict.fromkeys(versions):
             try:
-                checking.checked_inputs(version, given.values)
+                guiding.plan(version, given.values)
             except InputsRefused as error:
                 raise TrialRefused("inputs", f"item {number} does not fit {version}: {error}") from None
