@@ -85,10 +85,21 @@ def start_pairs(trial: Trial, room: int, now: datetime) -> int:
         Trial.objects.filter(pk=trial.pk).update(note=reason)
         trial.note = reason
     if reason:
-        return 0
+        return end_spent(trial, now)
     if trial.mode == TrialMode.BATCH:
         return sum(pairing.start(trial, pair, now) for pair in pairs)
     return sum(pairing.begin_live(pair) for pair in pairs)
+
+
+def end_spent(trial: Trial, now: datetime) -> int:
+    """End a trial whose whole budget is used up, once its last pair is counted; a spent day only waits for the next."""
+    if not enrolling.is_spent(trial) or TrialPair.objects.filter(trial=trial).under_way().exists():
+        return 0
+    if counting.ready(trial):
+        return 0
+    with contextlib.suppress(TrialNotPossible):
+        verifying.cancel(trial=trial, now=now, reason=f"{trial.note} after {trial.settled} pairs, without a verdict")
+    return 1
 
 
 def clear(now_ms: int) -> int:
