@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from execution.services import engine
+from execution.services import engine, sessions
 from execution.services.sessions import Session
 from opl.errors import OplError
 from opl.script.compiler import compile_script
@@ -44,9 +44,20 @@ def judge(session: Session, end: dict[str, Any]) -> Verdict:
         return Verdict(succeeded=False, score=None, outcome=str((end["error"] or {}).get("code") or status))
     # Both arms of a trial are judged by the same words.
     success_when, score = session.policy.get("shadow", {}).get("criterion") or own_criterion(session.version_id)
+    return judged_by(success_when, score, session.state, end["result"])
+
+
+def judge_again(run_id: int, success_when: str, score: str, result: Any) -> Verdict:
+    """The verdict on a run that ended well, by other words than its own; its state is read from the journal."""
+    session = sessions.load_session(run_id)
+    return judged_by(success_when, score, session.state if session is not None else None, result)
+
+
+def judged_by(success_when: str, score: str, state: Any, result: Any) -> Verdict:
+    """The verdict of two expressions on an end that is a good one otherwise."""
     if not (success_when or score):
         return Verdict(succeeded=True, score=None, outcome="")
-    names = names_of(session.state, end["result"])
+    names = names_of(state, result)
     good = True if not success_when else truthy(evaluate(success_when, names))
     points = evaluate(score, names) if score else None
     number = min(max(float(points), 0.0), 1.0) if points is not None and is_number(points) else None
