@@ -38,6 +38,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "hub.middleware.readable_addresses",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -159,6 +160,7 @@ ANTHROPIC_BASE_URL = ENVIRONMENT.anthropic_base_url
 KSI_SOCKET = ENVIRONMENT.ksi_socket
 DEFAULT_BACKEND = "claude" if ANTHROPIC_API_KEY else "simulated"
 WORKERS_EMBEDDED = not ENVIRONMENT.scaled
+OTLP_ENDPOINT = ENVIRONMENT.otlp_endpoint
 
 # Federation (page 5).
 FEDERATION_ALLOW_LOOPBACK = ENVIRONMENT.federation_allow_loopback
