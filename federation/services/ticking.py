@@ -26,6 +26,7 @@ from federation.protocol import limits
 from federation.services import (
     identities,
     quarantining,
+    quotas,
     segmenting,
     sharing,
     statistics,
@@ -126,15 +127,22 @@ def _exchange(peer: Peer, now: datetime) -> None:
     try:
         if not peer.approved_there:
             _introduce_again(peer, now)
-        try:
-            syncing.revocations(peer, now=now)
-        except FederationError as error:
-            log.info("no look for revocations at %s: %s", peer, error)
+        # The two looks are one where nothing stands between: a feed that is read to its end has no other withdrawals.
         report = syncing.sync(peer, now=now)
+        if not report.error and quotas.is_spent(peer, now=now):
+            _look_for_revocations(peer, now)
         if report.error:
             log.info("no exchange with %s: %s", peer, report.error)
     finally:
         syncing.release(peer)
+
+
+def _look_for_revocations(peer: Peer, now: datetime) -> None:
+    """Withdrawals get through where everything else has to wait for tomorrow."""
+    try:
+        syncing.revocations(peer, now=now)
+    except FederationError as error:
+        log.info("no look for revocations at %s: %s", peer, error)
 
 
 def _introduce_again(peer: Peer, now: datetime) -> None:
