@@ -280,7 +280,7 @@ class _Act:
     def _quarantine(self, keys: Sequence[int]) -> None:
         """One item for each release, and its first step."""
         reason = "the author's signature holds"
-        item = {
+        item: dict[str, Any] = {
             "peer_id": self.peer.pk if self.peer is not None else None, "state": str(State.SIGNED_OK), "reason": reason,
             "findings": [], "capabilities": [], "fit": "", "missing": {}, "lenses": [], "trial": "", "tokens_budget": 0,
             "has_passed_here": False, "admitted_as_id": None, "received_at": self.now, "changed_at": self.now,

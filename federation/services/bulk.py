@@ -30,7 +30,7 @@ def insert(model: type[Model], rows: Sequence[Row]) -> None:
     if not rows:
         return
     names = list(rows[0])
-    columns = ", ".join(connection.ops.quote_name(_field(model, name).column) for name in names)
+    columns = ", ".join(_column(model, name) for name in names)
     marks = ", ".join(["%s"] * len(names))
     table = connection.ops.quote_name(model._meta.db_table)
     _many(f"INSERT INTO {table} ({columns}) VALUES ({marks})", _values(model, names, rows))  # noqa: S608  names of our own models
@@ -43,8 +43,8 @@ def update(model: type[Model], rows: Sequence[Row]) -> None:
     names = [name for name in rows[0] if name != "pk"]
     key = model._meta.pk
     assert key is not None, "every model here has a primary key"
-    changes = ", ".join(f"{connection.ops.quote_name(_field(model, name).column)} = %s" for name in names)
-    table, pk = connection.ops.quote_name(model._meta.db_table), connection.ops.quote_name(key.column)
+    changes = ", ".join(f"{_column(model, name)} = %s" for name in names)
+    table, pk = connection.ops.quote_name(model._meta.db_table), connection.ops.quote_name(str(key.column))
     values = [(*made, row["pk"]) for made, row in zip(_values(model, names, rows), rows, strict=True)]
     _many(f"UPDATE {table} SET {changes} WHERE {pk} = %s", values)  # noqa: S608  names of our own models
 
@@ -57,6 +57,10 @@ def _many(sql: str, values: Sequence[tuple[Any, ...]]) -> None:
 def _values(model: type[Model], names: Sequence[str], rows: Sequence[Row]) -> list[tuple[Any, ...]]:
     adapters = [(name, _adapter(_field(model, name))) for name in names]
     return [tuple(adapt(row[name]) for name, adapt in adapters) for row in rows]
+
+
+def _column(model: type[Model], name: str) -> str:
+    return connection.ops.quote_name(str(_field(model, name).column))
 
 
 def _field(model: type[Model], name: str) -> Field[Any, Any]:
