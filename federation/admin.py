@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from federation import models
 
 
-class ReadOnly(admin.ModelAdmin[Any]):
+class ReadOnly(admin.ModelAdmin):
     """Rows that only the protocol writes."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -24,7 +24,7 @@ class ReadOnly(admin.ModelAdmin[Any]):
 
 
 @admin.register(models.ThisNode)
-class ThisNodeAdmin(admin.ModelAdmin[models.ThisNode]):
+class ThisNodeAdmin(admin.ModelAdmin):
     list_display = ("node_id", "head", "is_paused", "profile")
     readonly_fields = ("node_id", "epoch", "head", "created_at", "ticking_until")
 
@@ -36,7 +36,7 @@ class ThisNodeAdmin(admin.ModelAdmin[models.ThisNode]):
 
 
 @admin.register(models.Peer)
-class PeerAdmin(admin.ModelAdmin[models.Peer]):
+class PeerAdmin(admin.ModelAdmin):
     """Tiers are set with ``manage.py peer`` or on the peers page, where the act is audited."""
 
     list_display = ("__str__", "tier", "is_paused", "failures", "last_sync_at", "last_seen_at")

@@ -139,7 +139,8 @@ def _within_quota(reading: Session, peer: Peer, *, now: datetime) -> Session:
         try:
             step = reading.send(given)
         except StopIteration as end:
-            return end.value
+            summary: Summary = end.value
+            return summary
         if isinstance(step, Ask) and quotas.is_spent(peer, now=now):
             return Summary(cursor=Peer.objects.get(pk=peer.pk).cursor)
         given = yield step

@@ -107,8 +107,11 @@ def talk(peers: Sequence[Peer], *, now: datetime) -> None:
         for peer in peers:
             _exchange(peer, now)
         return
-    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(peers)), thread_name_prefix="federation") as pool:
-        list(pool.map(lambda peer: _in_thread(peer, now), peers))
+    # Those that answered last time are done before anybody waits for one that did not.
+    for some in ([peer for peer in peers if not peer.failures], [peer for peer in peers if peer.failures]):
+        if some:
+            with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(some)), thread_name_prefix="federation") as pool:
+                list(pool.map(lambda peer: _in_thread(peer, now), some))
 
 
 def _in_thread(peer: Peer, now: datetime) -> None:
