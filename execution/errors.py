@@ -10,6 +10,7 @@ What can go wrong around a run, split by whose fault it is.
     │   ├── RunFinished          the run has ended; nothing more happens to it
     │   ├── TickUnknown          the run has no such checkpoint
     │   ├── QuestionClosed       the question was answered before, or the run no longer waits for it
+    │   ├── MayNotWrite          the run may not publish in the name of whoever started it
     │   ├── AnswerRefused        the answer is not one of the choices, or does not fit the schema
     │   ├── BudgetExceeded       a request that the budget does not cover; it is not sent
     │   ├── TrialRefused         a trial that cannot be started; names the field
@@ -150,6 +151,20 @@ class AnswerRefused(RunRefused):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class MayNotWrite(RunRefused):
+    """The run may not publish in the name of whoever started it."""
+
+    code = "execution.may-not-write"
+    status = 403
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__(pattern)
+        self.pattern = pattern
+
+    def __str__(self) -> str:
+        return f"{self.pattern} may not publish for you; start the run with policy {{publish: true}} to allow it"
 
 
 class BudgetExceeded(RunRefused):

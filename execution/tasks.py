@@ -13,6 +13,7 @@ import logging
 from typing import Any
 
 from celery import shared_task, signals
+from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from execution.services import reaping
@@ -33,8 +34,8 @@ def advance(run_id: int, **_: Any) -> None:
 
 @shared_task(name="execution.tasks.deliver", ignore_result=True)
 def deliver(run_id: int, **_: Any) -> None:
-    """Questions of this run may be claimed."""
-    process_worker(delivers=True).claim_and_run(run_id=run_id)
+    """Questions of this run may be claimed: by the worker of this process, in its own thread and on its connection."""
+    process_worker(delivers=True).hint("deliver", run_id)
 
 
 @shared_task(name="execution.tasks.reap", ignore_result=True, expires=10)
@@ -54,7 +55,12 @@ def observe_trials(run_id: int = 0, **_: Any) -> None:
 
 
 def hint(kind: str, run_id: int) -> None:
-    """Send a hint; a broker that is away costs promptness, nothing else."""
+    """Send a hint once the transaction is through: who is told sooner finds nothing."""
+    transaction.on_commit(lambda: _send(kind, run_id))
+
+
+def _send(kind: str, run_id: int) -> None:
+    """A broker that is away costs promptness, nothing else."""
     task = {"advance": advance, "deliver": deliver, "trial": observe_trials}[kind]
     try:
         task.apply_async((run_id,), retry=False)

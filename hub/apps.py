@@ -8,4 +8,10 @@ class HubConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from django.conf import settings
+
         from hub import checks  # noqa: F401  registers itself
+
+        if not settings.WORKERS_EMBEDDED:
+            # Tasks are bound to the configured application before anything sends a hint.
+            from hub import celery  # noqa: F401

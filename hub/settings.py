@@ -187,6 +187,7 @@ CELERY = {
         "unacked_restore_throttle": 1,
     },
     "broker_connection_retry_on_startup": True,
+    "beat_schedule_filename": str(ENVIRONMENT.data_dir / "beat-schedule"),
     "beat_schedule": {
         "reap": {"task": "execution.tasks.reap", "schedule": 2.0},
         "observe-trials": {"task": "execution.tasks.observe_trials", "schedule": 2.0},

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('execution', '0001_initial'),
+        ('execution', '0002_primitives'),
         ('registry', '0003_forks_and_approval'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

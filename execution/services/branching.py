@@ -23,7 +23,7 @@ from execution.models import Effect, Run
 from execution.models.effect import Handler
 from execution.models.fields import dumps
 from execution.models.stored import BlobWriter, compress
-from execution.services import asking, checking, children, controlling, journal, reusing, sessions, starting
+from execution.services import asking, checking, children, controlling, journal, operating, reusing, sessions, starting
 from execution.services.clock import to_ms
 from execution.services.drafting import Asked, Draft
 from execution.services.world import RunWorld
@@ -161,7 +161,7 @@ def _share(run: Run, made: Run, tick: int, now: int) -> None:
             "INSERT INTO execution_snapshot (run_id, tick, size_bytes, data) VALUES (%s, %s, %s, %s)",
             [made.pk, tick, len(text), compress(text)],
         )
-        rebuilt.world.write(cursor, blobs, now)
+        rebuilt.world.write(cursor, blobs, now, tick)
         made.open_calls = _copy_open(cursor, made, rebuilt, tick, now, blobs)
         for number, due in rebuilt.timers.items():
             cursor.execute(
@@ -199,6 +199,10 @@ def _copy_open(cursor: Any, made: Run, rebuilt: Rebuilt, tick: int, now: int, bl
             )
         elif asked.child is not None:
             children.begin(shadow, seq, asked.child, now)
+        elif asked.handler == Handler.HUB:
+            value = operating.carry_out(shadow, asked.name, asked.data, now)
+            failed = value.get("success") is False
+            operating.write_answer(cursor, made.pk, seq, blobs.put(value), failed, now)
     return sum(1 for effect in rebuilt.open.values() if asking.HANDLERS[effect["name"]] == Handler.AGENT)
 
 

@@ -19,7 +19,7 @@ from registry.models import PatternVersion
 
 MAX_INPUT_BYTES = 2 * 1024 * 1024
 MAX_AGENTS_BYTES = 256 * 1024
-POLICY_NAMES = frozenset({"limits", "attempts", "in_doubt", "agents", "context"})
+POLICY_NAMES = frozenset({"limits", "attempts", "in_doubt", "agents", "context", "publish"})
 LIMIT_NAMES = engine.LIMIT_NAMES | {"tokens", "cost_usd", "seconds"}
 SEED_BITS = 53
 
@@ -61,6 +61,8 @@ def checked_policy(policy: Mapping[str, Any]) -> dict[str, Any]:
         problems.append(_wrong("policy/attempts", "attempts is a whole number from 1 to 20"))
     if policy.get("in_doubt", "retry") not in ("retry", "ask"):
         problems.append(_wrong("policy/in_doubt", "in_doubt is retry or ask"))
+    if not isinstance(policy.get("publish", False), bool):
+        problems.append(_wrong("policy/publish", "publish is true or false: whether the run may publish for you"))
     if not isinstance(policy.get("context", {}), Mapping):
         problems.append(_wrong("policy/context", "context is an object, as in {task: review}"))
     agents = policy.get("agents", {})

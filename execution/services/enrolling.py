@@ -8,9 +8,9 @@ run's id alone; runs are enrolled in the order of their ids.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Sum
 
 from execution.models import ArmRun, Run, Trial, TrialPair
@@ -20,25 +20,29 @@ from execution.shadow.enrolment import first_arm, sampled
 from execution.shadow.observation import Arm
 
 LOOKED_AT = 500  # real runs in one look
-# A run whose id is lower may commit later (PostgreSQL): so many are looked at again.
-OVERLAP = 200
+# On PostgreSQL a run whose id is lower may commit later than one that is looked at; SQLite has one writer.
+COMMIT_LAG = timedelta(seconds=2)
 MOST_OPEN = 200  # pairs without an end; beyond that, real runs pass unshadowed
 
 
 def enrol_live(trial: Trial, now: datetime) -> int:
     """Enrol the real runs that are new and drawn; how many."""
-    fresh = Run.objects.of_callers().filter(version_id=trial.control_id, parent=None, created_at__gte=trial.created_at)
-    rows = list(fresh.filter(pk__gt=max(trial.last_run - OVERLAP, 0)).order_by("pk")[:LOOKED_AT])
-    if not rows or (rows[-1].pk <= trial.last_run and not _has_gaps(trial, rows)):
+    fresh = Run.objects.of_callers().filter(version_id=trial.control_id, parent=None, pk__gt=trial.last_run)
+    if connection.vendor != "sqlite":
+        fresh = fresh.filter(created_at__lte=now - COMMIT_LAG)
+    rows = list(fresh.order_by("pk")[:LOOKED_AT])
+    if not rows:
         return 0
-    known = set(_known(trial, rows))
-    wanted = [run for run in rows if run.pk not in known and sampled(bytes(trial.seed), str(run.pk), trial.share)]
-    room = max(MOST_OPEN - trial.pairs.filter(status__in=("enrolled", "running")).count(), 0)
-    room = 0 if budget_used_up(trial, now) else min(room, trial.plan["n_max"] - trial.enrolled)
+    wanted = [run for run in rows if sampled(bytes(trial.seed), str(run.pk), trial.share)]
+    room = 0
+    if wanted and not budget_used_up(trial, now):
+        under_way = trial.pairs.filter(status__in=("enrolled", "running")).count()
+        room = min(MOST_OPEN - under_way, trial.plan["n_max"] - trial.enrolled)
+    # Those for which there is no room pass unshadowed, for good: whether a run counts never depends on its end.
+    chosen = wanted[: max(room, 0)]
+    last = rows[-1].pk
     with transaction.atomic():
-        moved = Trial.objects.filter(pk=trial.pk, enrolled=trial.enrolled, status="running")
-        chosen = wanted[: max(room, 0)]
-        last = max(rows[-1].pk, trial.last_run)
+        moved = Trial.objects.filter(pk=trial.pk, last_run=trial.last_run, status="running")
         if not moved.update(enrolled=F("enrolled") + len(chosen), last_run=last):
             return 0
         for position, run in enumerate(chosen, trial.enrolled + 1):
@@ -46,17 +50,6 @@ def enrol_live(trial: Trial, now: datetime) -> int:
     trial.enrolled, trial.last_run = trial.enrolled + len(chosen), last
     faults.reach("live-enrolled")
     return len(chosen)
-
-
-def _known(trial: Trial, rows: list[Run]) -> list[int]:
-    arms = ArmRun.objects.filter(pair__trial=trial, arm=Arm.CONTROL, run__in=[run.pk for run in rows])
-    return list(arms.values_list("run_id", flat=True))
-
-
-def _has_gaps(trial: Trial, rows: list[Run]) -> bool:
-    """Whether a run that was drawn is not enrolled: it committed after a later one."""
-    drawn = [run for run in rows if sampled(bytes(trial.seed), str(run.pk), trial.share)]
-    return bool(drawn) and trial.enrolled < trial.plan["n_max"] and len(_known(trial, drawn)) < len(drawn)
 
 
 def _enrol(trial: Trial, run: Run, position: int, now: datetime) -> None:

@@ -80,6 +80,11 @@ def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
     return last.get("result") if last.get("kind") == "end" and last.get("status") == "succeeded" else None
 
 
+def can_be_read(expression: str) -> bool:
+    """Whether it is an expression at all."""
+    return _compiled(expression) is not None
+
+
 @lru_cache(maxsize=500)
 def _compiled(expression: str) -> dict[str, Any] | None:
     return compile_script(f"RETURN (\n{expression}\n)").program

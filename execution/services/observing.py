@@ -9,16 +9,20 @@ of workers may look after the same trials, and one that dies is not missed.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from datetime import datetime
 
+from django.db import DatabaseError
 from django.db.models import Exists, OuterRef
 
-from execution.models import Run, Trial, TrialPair
+from execution.errors import TrialNotPossible
+from execution.models import Run, Trial, TrialPair, WorkerLease
 from execution.models.trial import TrialMode
-from execution.services import counting, enrolling, pairing, verifying
+from execution.services import clock, counting, enrolling, pairing, verifying
 from execution.services.clock import to_datetime
 from execution.services.isolating import TRIALS
+from execution.services.reaping import LEASE_MS
 from execution.states import PairStatus, TrialStatus
 
 log = logging.getLogger(__name__)
@@ -34,8 +38,23 @@ def observe(now_ms: int) -> int:
         "control__pattern__owner", "candidate__pattern__owner", "started_by"
     )
     for trial in trials.defer("control__source", "candidate__source").order_by("pk")[:MOST_TRIALS]:
-        done += look_after(trial, now)
+        try:
+            done += look_after(trial, now)
+        except DatabaseError:
+            raise
+        except Exception as error:
+            # One trial's fault must not stop the others, nor the runs that this worker carries out.
+            log.exception("trial %s broke", trial.pk)
+            with contextlib.suppress(TrialNotPossible):
+                verifying.pause(trial=trial, now=now, note=f"a fault of the hub: {error!r}"[:500])
     return done + clear(now_ms)
+
+
+def workers_alive(now_ms: int | None = None) -> bool:
+    """Whether a worker of the queue ``trials`` is at work, here or elsewhere."""
+    now = clock.now_ms() if now_ms is None else now_ms
+    leases = WorkerLease.objects.filter(gone=False, beat_at__gt=now - LEASE_MS)
+    return leases.filter(name__endswith=f":{TRIALS}").exists()
 
 
 def look_after(trial: Trial, now: datetime) -> int:

@@ -107,6 +107,9 @@ def start_trial(
     _check(mode=mode, user=user, control=control, repeats=repeats, at_once=at_once, share=share)
     own_success, own_score = judging.own_criterion(control.pk)
     success_when, score = success_when or own_success, score or own_score
+    for name, expression in (("success_when", success_when), ("score", score)):
+        if expression and not judging.can_be_read(expression):
+            raise TrialRefused(name, f"{expression!r} is no expression of the language")
     given = list(inputs) or [GivenInput()]
     if mode == TrialMode.BATCH:
         trial_inputs.check_fit((control, candidate), given)

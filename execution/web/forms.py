@@ -132,7 +132,8 @@ class RunForm(forms.Form):
 
 def _field(item: Mapping[str, Any]) -> forms.Field:
     """The field for one input: as simple as its type allows."""
-    schema = item.get("schema") if isinstance(item.get("schema"), Mapping) else {}
+    found = item.get("schema")
+    schema: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
     default = item.get("default")
     kind = TYPES.get(str(item.get("type")), str(item.get("type") or "any"))
     if kind == "any" and isinstance(schema.get("type"), str):

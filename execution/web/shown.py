@@ -112,8 +112,17 @@ def _problems(error: Mapping[str, Any] | None) -> list[ShownProblem]:
     """Why a run failed, for the margin of its script."""
     if not error or not error.get("line"):
         return []
-    place = {"line": int(error["line"]), "column": int(error.get("column") or 0), "shown": None, "hint": ""}
-    return [ShownProblem(severity="error", message=str(error["message"]), code=str(error["code"]), **place)]
+    return [
+        ShownProblem(
+            severity="error",
+            message=str(error["message"]),
+            hint="",
+            code=str(error["code"]),
+            line=int(error["line"]),
+            column=int(error.get("column") or 0),
+            shown=None,
+        )
+    ]
 
 
 def _began(run: Run) -> int:
@@ -225,8 +234,9 @@ def _questions(run: Run) -> list[dict[str, Any]]:
 
 def _question(effect: Effect) -> dict[str, Any]:
     data = effect.data()
-    choices = data.get("choices") if isinstance(data.get("choices"), list) else []
-    schema = data.get("schema") if isinstance(data.get("schema"), dict) else {}
+    choices, schema = data.get("choices"), data.get("schema")
+    choices = choices if isinstance(choices, list) else []
+    schema = schema if isinstance(schema, dict) else {}
     kind = (
         "choices"
         if choices

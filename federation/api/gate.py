@@ -214,10 +214,8 @@ def _headers(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
     found = [
         (name[5:].replace("_", "-").lower(), str(value)) for name, value in meta.items() if name.startswith("HTTP_")
     ]
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if meta.get(name):
-            found.append((name.replace("_", "-").lower(), str(meta[name])))
-    return found
+    outside = [name for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if meta.get(name)]
+    return found + [(name.replace("_", "-").lower(), str(meta[name])) for name in outside]
 
 
 def read_body(http: HttpRequest) -> bytes | Refused:

@@ -200,11 +200,19 @@ class _Act:
         except Refused as refusal:
             return self._refuse(line, refusal, signer=read.signer)
         self.alive.append(line.envelope.id)
+        if isinstance(judged, Duplicate) and read.kind == "root" and not self.known.holds(read.id):
+            judged = self._pinned(read)
         if isinstance(judged, Duplicate):
             return Outcome(id=line.envelope.id, status="duplicate")
         self.known.add(judged)
         self.accepted.append((judged, feed.onward(line.via, self.own)))
         return Outcome(id=line.envelope.id, status="accepted")
+
+    def _pinned(self, read: statement.Statement) -> Accepted:
+        """A root document that was pinned by a handshake and now stands in a feed: kept as it was proven then."""
+        chain = self.known.chain(read.signer)
+        assert chain is not None, "it was found to be pinned"
+        return Accepted(statement=chain.documents[int(read.predicate["version"]) - 1].statement)
 
     def _refuse(self, line: Line | BadLine, refusal: Refused, *, signer: str = "") -> Outcome:
         identity = line.envelope.id if isinstance(line, Line) else None

@@ -315,7 +315,7 @@ def _parts(opened: bytes, last: int) -> Iterable[tuple[list[Line | BadLine], int
     raws = [raw for raw in opened.split(b"\n") if raw.strip()]
     for start in range(0, len(raws), limits.PAGE_ITEMS):
         part = b"\n".join(raws[start : start + limits.PAGE_ITEMS])
-        found = [line for line in _lines(part)]
+        found = list(_lines(part))
         is_last = start + limits.PAGE_ITEMS >= len(raws)
         numbers = [line.seq for line in found if line.seq is not None]
         yield found, last if is_last or not numbers else max(numbers)

@@ -13,7 +13,7 @@ from federation.models import DeadLetter, Peer, QuarantineItem
 from federation.protocol.tiers import Tier
 from federation.web import origin_facts
 from federation.web.pages import OPEN_STATES, this_node
-from registry.web.panels import Action, NavItem, Section, add_action, add_navigation, add_section
+from registry.web.panels import NavItem, Section, add_navigation, add_section
 from registry.web.tags import STATUSES
 
 PILLS = {
@@ -46,10 +46,6 @@ PILLS = {
 }
 
 
-def _may_preview(request: HttpRequest, version: Any) -> bool:
-    return origin_facts.may_preview(request.user, version.pattern)
-
-
 def _health(request: HttpRequest, subject: Any) -> Mapping[str, Any] | None:
     """Peers that answer and that do not, for the health page."""
     node = this_node()
@@ -73,12 +69,9 @@ def add() -> None:
     """Called when the app is ready."""
     STATUSES.update(PILLS)
     add_navigation(NavItem(key="peers", label=_("Peers"), url_name="federation:peers", order=30))
-    add_action(
-        Action(key="egress", label=_("What leaves"), url_name="federation:egress", order=60, is_offered=_may_preview)
-    )
     add_section(
         Section(
-            key="federation",
+            key="federation-provenance",
             place="provenance",
             template="federation/provenance_section.html",
             context=origin_facts.provenance,
@@ -87,9 +80,9 @@ def add() -> None:
     )
     add_section(
         Section(
-            key="federation", place="aside", template="federation/aside_section.html", context=origin_facts.aside, order=20
+            key="federation-aside", place="aside", template="federation/aside_section.html", context=origin_facts.aside, order=20
         )
     )
     add_section(
-        Section(key="federation", place="health", template="federation/health_section.html", context=_health, order=60)
+        Section(key="federation-health", place="health", template="federation/health_section.html", context=_health, order=60)
     )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from opl.script.builtins import BUILTINS
 from opl.script.calls import PRIMITIVES, CallKind, is_agent_call, kind_of_call, method_of, suspends
+from opl.script.gathering import Gathering
 from opl.script.instructions import Around, Code, Label
 from opl.script.lowering import OUTSIDE, Lowered, Lowering, Names, Temp
 from opl.script.resolver import Scope, predicate_positions
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 ITEM = "%item"  # the element in a branch of parallel_map whose function is a name
 
 
-class Lifting:
+class Lifting(Gathering):
     """The part of the code generator that takes calls of agents out of expressions."""
 
     names: Resolution
@@ -272,6 +273,10 @@ class Lifting:
         if kind is CallKind.PRIMITIVE:
             name = node.name
             self.code.primitives.setdefault(name, node.at)
+            if name in ("broadcast_task", "await_responses"):
+                named = self._named(node, PRIMITIVES[name], args, keywords)
+                given = {key[1]: each for key, each in named[1]}
+                return self.broadcast(node, given) if name == "broadcast_task" else self.gather(node, given)
             return self._request(node, f"primitive:{name}", self._named(node, PRIMITIVES[name], args, keywords))
         name = node.name if node.name in self.helpers else node.name.upper()
         self.code.judgements.setdefault(name, node.at)

@@ -229,6 +229,8 @@ class Lowering(Predicates):
     def _call(self, node: Call, names: Names) -> Lowered:
         if node.name == "%AGENT":
             return self._agent_name(node.args[0], names)
+        if node.name == "%ID":
+            return ["agent", self.lower(node.args[0], names), node.at.line, node.at.column]
         if node.name == "%SHARE":
             value = ["call", "JSON.STRINGIFY", [self.lower(node.args[0], names)], node.at.line, node.at.column]
             return ["add", ["const", "STATE UPDATE: "], value, node.at.line, node.at.column]

@@ -39,7 +39,7 @@ class TokenAuthentication(BaseAuthentication):
         return 'Bearer realm="hub"'
 
 
-class TokenScheme(OpenApiAuthenticationExtension):
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the OpenAPI description names it."""
 
     target_class = "registry.api.authentication.TokenAuthentication"

@@ -24,7 +24,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from registry.api.throttles import Allowance, ScopeThrottle
-from registry.models import Scope, Token
+from registry.models import Scope, Token, User
 from registry.services import idempotency
 
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -44,6 +44,13 @@ class HasScope(BasePermission):
         if isinstance(token, Token) and not token.allows(scope):
             raise PermissionDenied(f"this token lacks the scope {scope}; it has {', '.join(token.scopes)}")
         return True
+
+
+def person(request: Request) -> User:
+    """Who is calling; a write has been refused before this to those who are not signed in."""
+    if not isinstance(request.user, User):
+        raise NotAuthenticated("send `Authorization: Bearer <token>`; make a token on /settings/tokens")
+    return request.user
 
 
 class HubView(APIView):

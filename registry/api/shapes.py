@@ -5,6 +5,9 @@ Inputs are validated here (types, sizes); what they mean is judged by the
 services. Answers are rendered by ``registry.api.render`` and described here.
 """
 
+# mypy: disable-error-code="assignment"
+# A serializer may have fields named like attributes of a field (`source`, `context`); DRF keeps them apart.
+
 from __future__ import annotations
 
 from typing import Any
@@ -68,7 +71,7 @@ class ProblemDetails(Described):
     detail = serializers.CharField()
     code = serializers.CharField()
     problems = ProblemShape(many=True, required=False)
-    fields = serializers.DictField(required=False)  # type: ignore[assignment]
+    fields = serializers.DictField(required=False)
     retry_after = serializers.IntegerField(required=False)
 
 

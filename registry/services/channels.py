@@ -13,7 +13,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from registry.errors import InvalidRequest, NotAllowed, RowMoved
-from registry.models import Channel, ChannelMove, Pattern, PatternVersion, User
+from registry.models import Channel, ChannelMove, Owner, Pattern, PatternVersion, User
 from registry.models.names import is_name
 from registry.services import audit, webhooks
 
@@ -165,7 +165,9 @@ def after_publish(
         pattern=pattern, name=Channel.LATEST, version=head, channel=latest, user=user, via="publish", reason="", now=now
     )
     stable = channels.get(Channel.STABLE)
-    if stable is None and "-" not in version.version.partition("+")[0]:
+    # What an author of another node wrote is never stable by itself: somebody here says so.
+    is_ours = pattern.owner.kind != Owner.Kind.REMOTE
+    if is_ours and stable is None and "-" not in version.version.partition("+")[0]:
         stable = point(
             pattern=pattern,
             name=Channel.STABLE,
@@ -186,7 +188,8 @@ def after_yank(*, version: PatternVersion, user: User | None, now: datetime) -> 
     """
     pattern = version.pattern
     for channel in pattern.channels.filter(version=version):
-        target = version.successor if version.successor_id and version.successor.pattern_id == pattern.pk else None
+        successor = version.successor
+        target = successor if successor is not None and successor.pattern_id == pattern.pk else None
         if target is None and channel.name != Channel.LATEST:
             earlier = channel.moves.filter(to_version__yanked_at__isnull=True).select_related("to_version").first()
             target = earlier.to_version if earlier else None

@@ -89,9 +89,9 @@ def versions(references: Iterable[str], user: Any) -> dict[str, PatternVersion]:
     channels = Channel.objects.filter(pattern__in=patterns.values("pk"), name__in=wanted_versions)
     for channel in channels.select_related("pattern__owner"):
         key = (channel.pattern.owner.name, channel.pattern.name)
-        row = by_name.get((*key, channel.name)) or rows.filter(pk=channel.version_id).first()
-        if row is not None:
-            by_name[*key, channel.name] = row
+        pointed = by_name.get((*key, channel.name)) or rows.filter(pk=channel.version_id).first()
+        if pointed is not None:
+            by_name[*key, channel.name] = pointed
     for wanted_key, written in asked.items():
         if wanted_key in by_name:
             found |= dict.fromkeys(written, by_name[wanted_key])

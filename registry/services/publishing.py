@@ -147,8 +147,8 @@ def preview(
         wanted = _agreed_version(reading, version)
         patterns = _named(reading, name) if reading.ok else reading.patterns
     except InvalidRequest as error:
-        place = {"line": getattr(error, "line", 0), "column": getattr(error, "column", 0)}
-        problem = Problem(code=error.code, message=error.message, pointer=f"/{error.field}", **place)
+        line, column = reading.document.position(f"/{error.field}") if reading.document else (0, 0)
+        problem = Problem(code=error.code, message=error.message, pointer=f"/{error.field}", line=line, column=column)
         reading = replace(reading, problems=(*reading.problems, problem))
         wanted, patterns = "", reading.patterns
     return Preview(

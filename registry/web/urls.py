@@ -20,7 +20,7 @@ from registry.web.views import (
     publishing,
 )
 
-of_pattern = [
+of_pattern: list[URLPattern | URLResolver] = [
     path("", page(pattern.overview), name="pattern"),
     path("source/", page(pattern.source), name="source"),
     path("versions/", page(pattern.versions), name="versions"),
@@ -43,7 +43,7 @@ of_pattern = [
     path("report/", page(feedback.report), name="report"),
 ]
 
-pages = [
+pages: list[URLPattern | URLResolver] = [
     path("patterns/", page(browse.patterns), name="patterns"),
     path("patterns/<str:owner>/<str:name>/", include(of_pattern)),
     path("owners/<str:name>/", page(browse.owner_page), name="owner"),

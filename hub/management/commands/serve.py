@@ -120,7 +120,9 @@ class Command(BaseCommand):
         Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
         children = [web(options["host"], port, options["processes"], environment)]
         if settings.WORKERS_EMBEDDED and not options["no_workers"]:
-            children.append(Child("worker", manage("worker"), environment))
+            # Trials have a process of their own: a candidate that hangs or floods delays nobody's run.
+            children.append(Child("worker", manage("worker", "--queue", "runs"), environment))
+            children.append(Child("trials", manage("worker", "--queue", "trials"), environment))
         if not read_environment(environment).secret_key:
             raise CommandError("HUB_SECRET_KEY is not set; export one, or let --setup make one for this machine")
         self.greet(environment["HUB_PUBLIC_URL"])

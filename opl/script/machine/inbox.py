@@ -134,6 +134,8 @@ def _possible(wait: dict[str, Any], coming: Counter[str]) -> bool:
     """Whether what is outstanding could complete the wait."""
     if wait["mode"] == "all":
         missing = Counter(_missing(wait))
+        if wait["partial"]:
+            return any(coming[agent] > 0 for agent in missing)
         return all(coming[agent] >= count for agent, count in missing.items())
     sources = wait["sources"]
     fitting = coming.total() if sources is None else sum(coming[agent] for agent in set(sources))

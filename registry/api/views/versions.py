@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api import pinned, render, shapes
-from registry.api.base import HubView, cached, not_modified, unchanged
+from registry.api.base import HubView, cached, not_modified, person, unchanged
 from registry.api.paging import cursor_for, limit_of, position_of
 from registry.errors import NotThere
 from registry.models import PatternVersion, StoredDocument
@@ -157,7 +157,7 @@ class YankView(HubView):
         body = shapes.read_body(shapes.YankBody, request)
         yanking.yank(
             version=row,
-            user=request.user,
+            user=person(request),
             reason=body["reason"],
             successor=body.get("successor", ""),
             now=self.now,

@@ -12,7 +12,7 @@ from registry.models import Owner, Pattern
 MAX_SOURCE = 1024 * 1024
 
 
-class OwnerField(forms.ModelChoiceField):
+class OwnerField(forms.ModelChoiceField):  # type: ignore[type-arg]
     """One of the owners under whose name this person may publish."""
 
     def __init__(self, **kwargs: Any) -> None:

@@ -13,7 +13,7 @@ from registry.discovery.filters import Query, parse
 from registry.discovery.search import search
 from registry.models import DailyRollup, Draft, Pattern, PatternTag, Profile, Source
 from registry.services import finding
-from registry.web.pages import wants_fragment
+from registry.web.pages import person, wants_fragment
 from registry.web.rows import SORTS, rows_of, sort_named
 
 PAGE_SIZE = 20
@@ -121,7 +121,7 @@ def owner_page(request: HttpRequest, name: str) -> HttpResponse:
     profiles = Profile.objects.filter(owner=owner).newest_first()
     if not can_publish:
         profiles = profiles.filter(visibility=Pattern.Visibility.PUBLIC)
-    drafts = Draft.objects.filter(owner=owner, user=request.user) if can_publish else Draft.objects.none()
+    drafts = Draft.objects.filter(owner=owner, user=person(request)) if can_publish else Draft.objects.none()
     context = {
         "owner": owner,
         "rows": rows,
