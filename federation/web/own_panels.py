@@ -80,9 +80,19 @@ def add() -> None:
     )
     add_section(
         Section(
-            key="federation-aside", place="aside", template="federation/aside_section.html", context=origin_facts.aside, order=20
+            key="federation-aside",
+            place="aside",
+            template="federation/aside_section.html",
+            context=origin_facts.aside,
+            order=20,
         )
     )
     add_section(
-        Section(key="federation-health", place="health", template="federation/health_section.html", context=_health, order=60)
+        Section(
+            key="federation-health",
+            place="health",
+            template="federation/health_section.html",
+            context=_health,
+            order=60,
+        )
     )

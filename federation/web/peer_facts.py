@@ -233,7 +233,11 @@ def _told(tier: Tier) -> dict[str, str]:
         }
     weight = rule.statistics_weight
     return {
-        _("Its requests"): _("refused") if tier is Tier.BLOCKED else _("peer requests only") if tier is Tier.UNKNOWN else _("answered"),
+        _("Its requests"): _("refused")
+        if tier is Tier.BLOCKED
+        else _("peer requests only")
+        if tier is Tier.UNKNOWN
+        else _("answered"),
         _("Its objects"): objects[rule.trial],
         _("Its statistics count"): f"× {weight:g}" if weight else _("not at all"),
         _("Passed on to others"): passes[rule.reannounce],

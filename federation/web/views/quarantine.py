@@ -111,9 +111,9 @@ def item(request: HttpRequest, item_id: int) -> HttpResponse:
         "origin_label": known.get(str(predicate.get("origin")), ""),
         "tier_words": peer_facts.tier_words(peer.trust) if peer is not None else "",
         "missing": [(sort, ", ".join(map(str, names))) for sort, names in (row.missing or {}).items() if names],
-        "others": QuarantineItem.objects.filter(
-            statement__signer=row.statement.signer, state__in=_refusable()
-        ).exclude(pk=row.pk).count(),
+        "others": QuarantineItem.objects.filter(statement__signer=row.statement.signer, state__in=_refusable())
+        .exclude(pk=row.pk)
+        .count(),
     }
     return show(request, "federation/item.html", "quarantine", context)
 

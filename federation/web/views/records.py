@@ -19,7 +19,6 @@ from django.views.decorators.http import require_POST
 from federation.models import DeadLetter, Peer, PublishedPeriod, QuarantineItem, SharedVersion, Statement, UsageClaim
 from federation.protocol import privacy
 from federation.protocol.kinds import WITHDRAWALS
-from federation.protocol.problems import CODES
 from federation.protocol.tiers import RULES, Tier
 from federation.services import hastening
 from federation.web import origin_facts, quarantine_facts
@@ -169,7 +168,7 @@ def why(request: HttpRequest) -> HttpResponse:
         raise NotThere("page")
     asked = request.GET.get("q", "").strip()[:200]
     answers = list(_answers(asked, request.user)) if asked else []
-    context = {"q": asked, "answers": answers, "codes": sorted(CODES)}
+    context = {"q": asked, "answers": answers}
     return show(request, "federation/why.html", "why", context)
 
 
@@ -232,7 +231,9 @@ def _refused_lines(asked: str) -> Iterator[Answer]:
 def _own(asked: str, user: Any) -> Iterator[Answer]:
     """Versions of this hub that left or stayed, of patterns this person may publish."""
     if HEX.fullmatch(asked.lower()):
-        wanted = Q(pattern_version__digest__startswith=asked.lower()) | Q(statement__statement_id__startswith=asked.lower())
+        wanted = Q(pattern_version__digest__startswith=asked.lower()) | Q(
+            statement__statement_id__startswith=asked.lower()
+        )
     else:
         name, version = _named(asked)
         owner, slash, bare = name.rpartition("/")
