@@ -8,6 +8,7 @@ what surrounds them.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -92,8 +93,13 @@ def event_words(event: str) -> str:
 
 
 def places() -> dict[str, str]:
-    """What people here call each known node: {node id: label}."""
-    return dict(Peer.objects.exclude(label="").values_list("node_id", "label"))
+    """What people here call each known node: {node id: label}, fit to stand inside a longer name."""
+    return {node: legible(label) for node, label in Peer.objects.exclude(label="").values_list("node_id", "label")}
+
+
+def legible(text: str) -> str:
+    """A text without controls and invisible characters, which could reorder or hide what follows it."""
+    return "".join(each for each in text if unicodedata.category(each) not in ("Cc", "Cf", "Cs", "Co", "Cn"))
 
 
 def foreign_name(statement: Statement, known: Mapping[str, str]) -> str:
@@ -101,7 +107,7 @@ def foreign_name(statement: Statement, known: Mapping[str, str]) -> str:
     handle, _slash, name = statement.subject_name.rpartition("/")
     origin = statement.via[0] if statement.via else ""
     place = known.get(origin) or origin[:13]
-    return f"{handle}@{place}/{name}" if place else statement.subject_name
+    return legible(f"{handle}@{place}/{name}" if place else statement.subject_name)
 
 
 def rows_of(items: Sequence[QuarantineItem]) -> list[ItemRow]:

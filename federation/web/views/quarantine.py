@@ -21,7 +21,7 @@ from federation.services import quarantining, trying
 from federation.web import peer_facts
 from federation.web import quarantine_facts as facts
 from federation.web.forms import ReasonForm
-from federation.web.pages import OPEN_STATES, back_to, find_item, for_staff, show
+from federation.web.pages import OPEN_STATES, back_to, find_item, for_staff, show, this_node
 from registry.web.pages import cursor_page, dialog
 
 PAGE_SIZE = 50
@@ -92,7 +92,8 @@ def item(request: HttpRequest, item_id: int) -> HttpResponse:
     predicate = row.statement.predicate
     source = str(predicate.get("source", ""))
     known = facts.places()
-    peer = row.peer
+    peer, node = row.peer, this_node()
+    here = node.node_id if node is not None else ""
     context = {
         "item": row,
         "statement": row.statement,
@@ -107,7 +108,7 @@ def item(request: HttpRequest, item_id: int) -> HttpResponse:
         "may": facts.possible(row),
         "trial": _trial(row),
         "budget": _budget(row) if peer is not None else None,
-        "via": [{"id": each, "label": known.get(each, "")} for each in row.statement.via],
+        "via": [{"id": each, "label": known.get(each, ""), "is_here": each == here} for each in row.statement.via],
         "origin_label": known.get(str(predicate.get("origin")), ""),
         "tier_words": peer_facts.tier_words(peer.trust) if peer is not None else "",
         "missing": [(sort, ", ".join(map(str, names))) for sort, names in (row.missing or {}).items() if names],

@@ -168,7 +168,7 @@ def why(request: HttpRequest) -> HttpResponse:
         raise NotThere("page")
     asked = request.GET.get("q", "").strip()[:200]
     answers = list(_answers(asked, request.user)) if asked else []
-    context = {"q": asked, "answers": answers}
+    context = {"asked": asked, "answers": answers}
     return show(request, "federation/why.html", "why", context)
 
 
