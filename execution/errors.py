@@ -6,6 +6,7 @@ What can go wrong around a run, split by whose fault it is.
     │   ├── NotExecutable        the version has no script that this machine can run
     │   ├── InputsRefused        the inputs do not fit the version; carries problems
     │   ├── BackendUnknown       no agent backend of that name is configured
+    │   ├── BackendLacksTools    a guided pattern needs agents that can use tools
     │   ├── NotPossible          this status of the run does not allow that
     │   ├── RunFinished          the run has ended; nothing more happens to it
     │   ├── TickUnknown          the run has no such checkpoint
@@ -82,6 +83,19 @@ class BackendUnknown(RunRefused):
 
     def __str__(self) -> str:
         return f"there is no agent backend {self.name!r} here; use one of {', '.join(self.known)}"
+
+
+class BackendLacksTools(RunRefused):
+    """A guided pattern needs agents that can use tools."""
+
+    code = "execution.backend-lacks-tools"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"the agent backend {self.name} cannot use tools, which a guided pattern needs; choose another"
 
 
 class NotPossible(RunRefused):

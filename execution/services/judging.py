@@ -44,6 +44,13 @@ def judge(session: Session, end: dict[str, Any]) -> Verdict:
         return Verdict(succeeded=False, score=None, outcome=str((end["error"] or {}).get("code") or status))
     # Both arms of a trial are judged by the same words.
     success_when, score = session.policy.get("shadow", {}).get("criterion") or own_criterion(session.version_id)
+    mode = PatternVersion.objects.values_list("mode", flat=True).get(pk=session.version_id)
+    if mode == "guided":
+        # What a guided pattern's expressions speak of is the orchestrator's answer; without any, that it gave one.
+        finished = isinstance(end["result"], Mapping) and bool(end["result"].get("finished"))
+        if not finished or not (success_when or score):
+            return Verdict(succeeded=finished, score=None, outcome="" if finished else "unfinished")
+        end = {**end, "result": end["result"]["result"]}
     if not (success_when or score):
         return Verdict(succeeded=True, score=None, outcome="")
     names = names_of(session.state, end["result"])

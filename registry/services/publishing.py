@@ -489,6 +489,12 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def visibility_of_derived(version: PatternVersion) -> str:
+    """What a pattern made from ``version`` starts with: nobody publishes a private text by copying it."""
+    is_public = version.pattern.visibility == Pattern.Visibility.PUBLIC
+    return Pattern.Visibility.PUBLIC if is_public else Pattern.Visibility.PRIVATE
+
+
 def digest_of(source: bytes) -> str:
     """The digest a source is known by: its sha256, hex."""
     return hashlib.sha256(source).hexdigest()

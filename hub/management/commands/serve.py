@@ -103,7 +103,7 @@ class Supervisor:
 
 class Command(BaseCommand):
     help = "Start the web server and the workers, and restart what dies."
-    requires_system_checks: Sequence[str] = ()
+    requires_system_checks: tuple[str, ...] = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--setup", action="store_true", help="make secrets, tables, library and a first account")
@@ -189,7 +189,7 @@ def free_port(host: str, wanted: int) -> int:
                 probe.bind((host, port))
             except OSError:
                 continue
-            return probe.getsockname()[1]
+            return int(probe.getsockname()[1])
     raise CommandError(f"no free port from {wanted} to {wanted + 49} on {host}; name one with --port")
 
 

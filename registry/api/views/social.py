@@ -154,7 +154,7 @@ class ForkView(HubView):
             via="api",
             name=body.get("name", ""),
             source=source.encode("utf-8", "surrogatepass") if source is not None else None,
-            visibility=body.get("visibility") or Pattern.Visibility.PUBLIC,
+            visibility=body.get("visibility", ""),
             reason=body.get("reason", ""),
         )
         return Response(render.version(made), status=201, headers={"Location": render.row_path(made.pattern)})

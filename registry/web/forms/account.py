@@ -12,7 +12,7 @@ from registry.models import Owner, Scope, User
 from registry.services.webhooks import EVENTS
 
 
-class SignUpForm(UserCreationForm):  # type: ignore[type-arg]
+class SignUpForm(UserCreationForm):
     """A new account; its name is also the name it publishes under."""
 
     class Meta:

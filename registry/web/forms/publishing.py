@@ -12,7 +12,7 @@ from registry.models import Owner, Pattern
 MAX_SOURCE = 1024 * 1024
 
 
-class OwnerField(forms.ModelChoiceField):  # type: ignore[type-arg]
+class OwnerField(forms.ModelChoiceField):
     """One of the owners under whose name this person may publish."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -92,6 +92,24 @@ class ForkForm(OwnedForm):
         max_length=500,
         help_text=_("What you want to change; it is kept with the lineage."),
     )
+
+
+class ExportForm(OwnedForm):
+    """What runs taught, as a new version."""
+
+    owner = OwnerField(label=_("Publish as"))
+    name = forms.CharField(label=_("Name"), required=False, max_length=64, help_text=_("Empty: a version of this one."))
+    lessons = forms.CharField(
+        label=_("Lessons"),
+        required=False,
+        max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=_("In your words, one on each line; they are kept in the document."),
+    )
+
+    def learnings(self) -> list[str]:
+        """The lessons."""
+        return [line.strip() for line in self.cleaned_data["lessons"].splitlines() if line.strip()]
 
 
 class EditForm(forms.Form):

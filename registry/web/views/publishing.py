@@ -23,9 +23,9 @@ from registry.errors import (
     VersionTaken,
 )
 from registry.models import Draft, Owner
-from registry.services import deriving, drafts, finding, publishing
+from registry.services import deriving, drafts, finding, learning, publishing
 from registry.web.facts import as_text
-from registry.web.forms.publishing import ForkForm, PublishForm
+from registry.web.forms.publishing import ExportForm, ForkForm, PublishForm
 from registry.web.pages import blame, find_pattern, find_version, person
 from registry.web.problems import shown
 
@@ -215,6 +215,37 @@ def merge(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     except (InvalidRequest, Conflict) as error:
         return render(request, "registry/merge.html", {**context, "refusal": str(error)}, status=error.status)
     return _published(request, published)
+
+
+@login_required
+def export(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    """Publish what runs and decisions taught as a new version; GET says what that would be."""
+    pattern = find_pattern(request, owner, name)
+    version = find_version(request, pattern)
+    form = ExportForm(request.POST or None, user=person(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            published = learning.export_pattern(
+                version=version,
+                user=person(request),
+                now=timezone.now(),
+                owner=form.cleaned_data["owner"],
+                name=form.cleaned_data["name"] or pattern.name,
+                learnings=form.learnings(),
+            )
+        except InvalidDocument as error:
+            form.add_error(None, str(error))
+        except RegistryError as error:
+            blame(form, error)
+        else:
+            return _published(request, published)
+    context = {
+        "form": form,
+        "pattern": pattern,
+        "version": version,
+        "rules": learning.proposed_rules(version),
+    }
+    return render(request, "registry/export.html", context, status=422 if form.is_bound and form.errors else 200)
 
 
 def _shown_conflict(conflict: dict[str, Any]) -> dict[str, Any]:
