@@ -220,15 +220,12 @@ def _relatives(item: QuarantineItem, predicate: Mapping[str, Any]) -> Any:
 
 def _compared(old: str, new: str, against: str, href: str, why: str) -> Difference:
     one, other = read(old.encode()).document, read(new.encode()).document
-    lines, changes, same = tuple(unified(old, new)), (), False
-    if one is not None and other is not None:
-        found = diff(one, other)
-        lines, changes, same = found.lines, found.changes, found.same_meaning
+    found = diff(one, other) if one is not None and other is not None else None
     return Difference(
         against=against,
         href=href,
         why=why,
-        lines=tuple(differences.text_difference(lines)),
-        changes=tuple(differences.meaning(changes)),
-        same_meaning=same,
+        lines=tuple(differences.text_difference(found.lines if found is not None else unified(old, new))),
+        changes=tuple(differences.meaning(found.changes)) if found is not None else (),
+        same_meaning=found is not None and found.same_meaning,
     )
