@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from execution.api import views
+from execution.api import making, views
 
 
 class RunNumber:
@@ -40,5 +40,7 @@ urlpatterns = [
     path("runs/<run_number:run_id>/checkpoints", views.RunCheckpoints.as_view(), name="checkpoints"),
     path("runs/<run_number:run_id>/branch", views.RunBranch.as_view(), name="branch"),
     path("runs/<run_number:run_id>/retry", views.RunRetry.as_view(), name="retry"),
+    path("runs/<run_number:run_id>/distill", making.RunDistil.as_view(), name="distill"),
+    path("patterns/<str:owner>/<str:name>/estimate", making.PatternEstimate.as_view(), name="estimate"),
     path("runs/<run_number:run_id>/rollback", views.RunRollback.as_view(), name="rollback"),
 ]
