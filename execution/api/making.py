@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -13,7 +14,7 @@ from execution.api.shapes import ErrorShape
 from execution.api.views import RunView, checked
 from execution.services import distilling, estimating
 from registry.api.base import HubView
-from registry.models import Scope
+from registry.models import Scope, Token
 from registry.services import finding
 
 
@@ -74,6 +75,8 @@ class RunDistil(RunView):
     def post(self, request: Request, run_id: int) -> Response:
         """Make a script of this run, and of others like it, and propose it as a new version."""
         body = checked(DistilShape, request)
+        if body["publish"] and isinstance(request.auth, Token) and not request.auth.allows(Scope.PUBLISH):
+            raise PermissionDenied("this token lacks the scope publish; send publish: false to see the script only")
         wanted = list(dict.fromkeys([run_id, *body["runs"]]))
         runs = [self.run(each) for each in wanted]
         made = distilling.distil(runs=runs, user=request.user, now=self.now, publish=body["publish"], name=body["name"])

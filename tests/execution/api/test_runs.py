@@ -205,6 +205,14 @@ class TestBackends:
         assert names == ["simulated"]
 
 
+class TestPublishing:
+    def test_is_not_for_runs_of_a_token_that_may_not(self, api: Api) -> None:
+        started = Run.objects.get(pk=api.start().json()["id"])
+
+        assert started.policy["publish"] is False
+        assert api.start(policy={"publish": True}).status_code == 403
+
+
 class TestEstimate:
     def estimate(self, api: Api, name: str, **body: Any) -> Any:
         return api.client.post(f"/api/v1/patterns/{api.user.username}/{name}/estimate", body, format="json")
@@ -244,7 +252,7 @@ class TestDistil:
     def test_refuses_a_run_of_a_script(self, api: Api) -> None:
         run = api.start().json()["id"]
 
-        answer = api.client.post(f"/api/v1/runs/{run}/distill", {}, format="json")
+        answer = api.client.post(f"/api/v1/runs/{run}/distill", {"publish": False}, format="json")
 
         assert answer.status_code == 422 and answer.json()["code"] == "execution.not-distillable"
 
@@ -257,8 +265,11 @@ class TestDistil:
         run_until_idle()
 
         looked = api.client.post(f"/api/v1/runs/{run}/distill", {"publish": False}, format="json")
-        made = api.client.post(f"/api/v1/runs/{run}/distill", {}, format="json")
+        refused = api.client.post(f"/api/v1/runs/{run}/distill", {}, format="json")
+        publisher = client_of(api.user, "run", "publish")
+        made = publisher.post(f"/api/v1/runs/{run}/distill", {}, format="json")
 
+        assert refused.status_code == 403
         assert looked.status_code == 200 and "spawn_agent(" in looked.json()["script"]
         assert made.status_code == 201 and made.json()["version"] != "1.0.0", made.json()
         guided = api.client.post(
