@@ -16,7 +16,7 @@ import sys
 import benchmarks
 from benchmarks import harness
 
-NOT_BENCHMARKS = {"__main__", "harness", "durable_node", "backends", "peers"}
+NOT_BENCHMARKS = {"__main__", "harness", "durable_node", "lane_node", "backends", "peers"}
 
 
 def names() -> list[str]:

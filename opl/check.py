@@ -32,6 +32,7 @@ from opl.errors import Problem, Severity
 _FLOWS = ("/pattern/orchestration_flow", "/orchestration_flow")  # keys of the stages taken together
 _MOST_SCRIPTS = 500  # pieces of script in one document, conditions and stages included
 _MOST_RULES = 2_000  # adaptive rules times scripts, as every program holds all rules
+_MOST_DEPENDENCIES = 100  # that are looked up; each may cost a query
 _OPENING = "RETURN ("  # makes a statement of an expression; its length is taken off the columns again
 
 
@@ -192,7 +193,7 @@ def _unresolved(document: Document, known: Container[str] | None) -> list[Proble
     if known is None:
         return []
     problems = []
-    for index, name in enumerate(document.dependencies):
+    for index, name in enumerate(document.dependencies[:_MOST_DEPENDENCIES]):
         if name in known:
             continue
         pointer = f"/dependencies/{index}"

@@ -196,7 +196,7 @@ class LimitExceeded(OplError):
 
     def __str__(self) -> str:
         place = f"{self.line}:{self.column}: " if self.line else ""
-        return f"{place}the limit of {self.allowed:g} {self.limit.replace('-', ' ')} is used up"
+        return f"{place}the limit of {self.limit.replace('-', ' ')} ({self.allowed:,}) is used up"
 
 
 class MachineError(OplError):

@@ -26,6 +26,7 @@ from typing import Any
 import re2
 
 from opl.document import reading
+from opl.document.compose import Node
 from opl.document.model import Document
 from opl.document.schemas import FOLDER
 from opl.document.text import Lines
@@ -185,14 +186,24 @@ def redacted(text: str, category: Category) -> str:
 
 def _scan_hidden(document: Document) -> Iterator[Finding]:
     """Values that stand in the source as something else: escaped, folded, or over several lines."""
-    source = document.loaded.text
-    for pointer, text, _ in reading.leaves(document.loaded.value):
-        node = document.loaded.node(pointer)
-        if node is None or node.style == "|" or text in source:
-            continue
+    hidden = list(_hidden(document))
+    if not any(_scan_text("\n".join(text for _, text, _ in hidden))):
+        return
+    for pointer, text, node in hidden:
         line, column = document.loaded.lines.place(node.start)
         for finding in _scan_text(text):
             yield replace(finding, line=line, column=column, length=1, pointer=pointer)
+
+
+def _hidden(document: Document) -> Iterator[tuple[str, str, Node]]:
+    source = document.loaded.text
+    for pointer, text, _ in reading.leaves(document.loaded.value):
+        node = document.loaded.node(pointer)
+        if node is None or node.style == "|":
+            continue
+        quotes = 1 if node.style in ("'", '"') else 0
+        if source[node.start + quotes : node.end - quotes] != text:
+            yield pointer, text, node
 
 
 # ---------------------------------------------------------------- names

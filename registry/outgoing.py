@@ -19,6 +19,7 @@ Source: docs/spec 5.9; RFC 6890 and the IANA special-purpose registries.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import ssl
 import time
@@ -46,6 +47,7 @@ _EMBEDDING = tuple(
         "fec0::/10",  # site-local, deprecated; Python calls part of it global
     )
 )
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")  # after IDNA; a resolver is asked for nothing else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,8 @@ def parse_address(url: str) -> httpx2.URL:
     except (httpx2.InvalidURL, ValueError, TypeError, UnicodeError) as error:
         raise OutgoingRefused(url[:200], "this is no address; write https://host/path") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise OutgoingRefused(url[:200], "write an https:// address with a host")
+    if not _HOST.fullmatch(parsed.raw_host.decode("ascii")):
         raise OutgoingRefused(url[:200], "write an https:// address with a host")
     if parsed.userinfo:
         raise OutgoingRefused(parsed.host, "an address must not carry a user name or password")

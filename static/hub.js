@@ -94,13 +94,16 @@
   });
 
   /*
-    A live region names its stream in data-live and its parts carry hx-trigger="live from:body".
-    Each event of the stream asks the parts to draw themselves anew, at most once per 400 ms;
-    where streams are refused the parts poll by themselves (their second trigger).
+    A live region names its stream in data-live and asks htmx to draw its parts anew on the event
+    "live" of the body. Each event of the stream asks for that, at most once per 400 ms; where the
+    stream is refused (too many are open) the page asks every three seconds instead. A part that
+    says data-ended closes the stream: nothing more will happen.
   */
+  const KINDS = ["message", "event", "reply", "track", "rule", "decision", "status"];
   for (const region of document.querySelectorAll("[data-live]")) {
     const source = new EventSource(region.dataset.live);
     let asked = 0;
+    let polling = 0;
     const refresh = () => {
       if (asked) return;
       asked = setTimeout(() => {
@@ -108,9 +111,20 @@
         document.body.dispatchEvent(new CustomEvent("live"));
       }, 400);
     };
-    source.onmessage = refresh;
-    source.addEventListener("event", refresh);
-    source.addEventListener("end", () => { source.close(); refresh(); });
-    addEventListener("pagehide", () => source.close());
+    const stop = () => {
+      source.close();
+      clearInterval(polling);
+    };
+    for (const kind of KINDS) source.addEventListener(kind, refresh);
+    source.addEventListener("error", () => {
+      if (source.readyState === EventSource.CLOSED && !polling) polling = setInterval(refresh, 3000);
+    });
+    document.addEventListener("htmx:afterRequest", (event) => {
+      if (event.target !== region) return;
+      if (one("[data-ended]", region)) stop();
+      const lit = one(".code .lit", region);
+      if (lit) lit.closest(".code").scrollTop = lit.offsetTop - lit.closest(".code").offsetTop - 160;
+    });
+    addEventListener("pagehide", stop);
   }
 })();

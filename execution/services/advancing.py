@@ -17,7 +17,7 @@ from typing import Any
 
 from django.db import connection
 
-from execution import states
+from execution import states, telemetry
 from execution.errors import JournalBroken, RunFinished, RunMoved
 from execution.models.stored import load_many
 from execution.services import faults, hints, journal, sessions
@@ -56,7 +56,7 @@ def advance(*, run_id: int, now: int, claim: Claim | None = None, signals: Seque
         RunFinished: there are signals, and the run has ended.
         RunMoved: others were faster twenty times in a row.
     """
-    with sessions.lock(run_id):
+    with sessions.lock(run_id), telemetry.about(run_id):
         for _ in range(TRIES):
             try:
                 return _advance_once(run_id, now, claim, signals)
@@ -93,6 +93,7 @@ def _advance_once(run_id: int, now: int, claim: Claim | None, signals: Sequence[
 def _after(draft: Draft, begun: list[int]) -> Advanced:
     """The rows are there: keep the session, tell whoever has something to do now."""
     session = draft.session
+    telemetry.advanced(draft)
     deliveries = [asked.delivery for asked in draft.asked.values() if asked.delivery is not None]
     queued = any(a.handler == "agent" and a.delivery is None and a.reused is None for a in draft.asked.values())
     if draft.end is None:

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from execution.errors import RunRefused
 from execution.models import Effect, Run
 from execution.models.stored import BlobWriter
-from execution.services import engine, guiding, hints, past, starting
+from execution.services import engine, guiding, hints, isolating, past, starting
 from execution.services.clock import to_datetime
 from execution.services.sessions import Session
 from opl.errors import errors_only
@@ -141,6 +141,8 @@ def begin(session: Session, seq: int, planned: Plan, at: int) -> int:
             parent=parent,
             parent_effect=effect_id,
             is_public=parent.is_public,
+            queue=session.queue,
+            shadow=isolating.inherited(session.policy),
         )
     except RunRefused as error:
         answer_parent(effect_id, refused(error), at)

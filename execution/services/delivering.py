@@ -16,6 +16,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from execution import telemetry
 from execution.agents import roster
 from execution.agents.base import Answer
 from execution.errors import AgentError
@@ -36,7 +37,7 @@ BUDGET_PAUSE_MS = 500  # before a request that waits for others to settle is loo
 # ---------------------------------------------------------------- claiming
 
 
-def claim(*, worker_id: int, room: int, now: int, run_id: int | None = None) -> list[Delivery]:
+def claim(*, worker_id: int, room: int, now: int, run_id: int | None = None, queue: str = "") -> list[Delivery]:
     """
     Take up to ``room`` questions that are due; they count as sent from here on.
 
@@ -46,7 +47,7 @@ def claim(*, worker_id: int, room: int, now: int, run_id: int | None = None) -> 
     if room <= 0:
         return []
     with transaction.atomic(), connection.cursor() as cursor:
-        rows = _take_rows(cursor, worker_id, room, now, run_id)
+        rows = _take_rows(cursor, worker_id, room, now, run_id, queue)
         runs = _runs_of(cursor, {row[1] for row in rows})
         values = load_many([column for row in rows for column in (row[8], row[9])])
         deliveries, refused = [], []
@@ -69,7 +70,9 @@ def claim(*, worker_id: int, room: int, now: int, run_id: int | None = None) -> 
 _CLAIMED = "id, run_id, seq, epoch, attempts, key, name, agent_id, request, shape, timeout_seconds, expires_at"
 
 
-def _take_rows(cursor: Any, worker_id: int, room: int, now: int, run_id: int | None) -> list[tuple[Any, ...]]:
+def _take_rows(
+    cursor: Any, worker_id: int, room: int, now: int, run_id: int | None, queue: str
+) -> list[tuple[Any, ...]]:
     """Mark due questions of runs that are not paused as sent."""
     skip = " FOR UPDATE OF e SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     only = " AND e.run_id = %s" if run_id is not None else ""
@@ -78,8 +81,8 @@ def _take_rows(cursor: Any, worker_id: int, room: int, now: int, run_id: int | N
         " status = 'sent', worker_id = %s, epoch = epoch + 1, attempts = attempts + 1, sent_at = %s, due_at = NULL"
         " WHERE due_at IS NOT NULL AND id IN (SELECT e.id FROM execution_effect e"
         " JOIN execution_run r ON r.id = e.run_id WHERE e.due_at <= %s AND r.status IN ('queued', 'running', 'waiting')"
-        f"{only} ORDER BY e.due_at, e.id LIMIT %s{skip}) RETURNING {_CLAIMED}",
-        [worker_id, now, now, *([run_id] if run_id is not None else []), room],
+        f" AND r.queue = %s{only} ORDER BY e.due_at, e.id LIMIT %s{skip}) RETURNING {_CLAIMED}",
+        [worker_id, now, now, queue, *([run_id] if run_id is not None else []), room],
     )
     return sorted(cursor.fetchall())
 
@@ -122,7 +125,7 @@ def _delivery(row: tuple[Any, ...], run: Any, data: Any, shape: Any) -> Delivery
 
 def _agent(run_id: int, agent_id: str) -> Agent:
     row = RunAgent.objects.filter(run_id=run_id, agent_id=agent_id).values_list("profile", "details").first()
-    details: dict[str, Any] = row[1] if row is not None else {}  # type: ignore[assignment]
+    details: dict[str, Any] = row[1] if row is not None else {}
     return Agent(agent_id=agent_id, profile=row[0] if row is not None else agent_id, details=details)
 
 
@@ -162,6 +165,11 @@ async def send(delivery: Delivery, clock: Any) -> Reply:
 
     No database connection is used here: five hundred of these wait at once.
     """
+    with telemetry.about(delivery.run_id, delivery.seq):
+        return await _ask(delivery, clock)
+
+
+async def _ask(delivery: Delivery, clock: Any) -> Reply:
     started = clock()
     answer: Answer | None = None
     error: AgentError | None = None
@@ -178,7 +186,7 @@ async def send(delivery: Delivery, clock: Any) -> Reply:
     except AgentError as failure:
         error = failure
     except Exception as failure:
-        log.exception("the backend %s broke", delivery.backend, extra={"run_id": delivery.run_id})
+        log.exception("the backend %s broke", delivery.backend)
         error = AgentError("agent_error", f"the backend broke: {failure!r}"[:500], paid=True)
     return reply_of(delivery, answer, error, started, clock())
 
@@ -226,6 +234,7 @@ def commit(replies: Sequence[Reply], now: int) -> list[int]:
         blobs.flush(cursor)
         faults.reach("before-result-commits")
     blobs.committed()
+    telemetry.answered(replies)
     faults.reach("result-committed")
     return list(moved)
 

@@ -17,11 +17,12 @@ from execution.agents import roster
 from execution.agents.base import Reservation
 from execution.models.effect import Handler
 from execution.models.fields import dumps
-from execution.services import asking, children, coordinating, engine, reusing
+from execution.services import asking, children, coordinating, engine, isolating, reusing
 from execution.services.asking import HANDLERS, Delivery
 from execution.services.profiles import profile_for
 from execution.services.sessions import Session
 from execution.services.world import text
+from opl.script.world import EMITTED
 
 MAX_ROUNDS = 20_000  # beyond the limit of events: a machine that asks for ever is a fault of ours
 
@@ -174,7 +175,9 @@ class Draft:
         if name == "orchestrator:decision":
             told.kind = "decision"
             self.decisions.append(told)
-        if name.startswith("primitive:"):
+        if isolating.captured(self.session.policy, name):
+            self.answer(effect, dict(EMITTED))
+        elif name.startswith("primitive:"):
             self.answer(effect, coordinating.answer(self, name.removeprefix("primitive:"), data))
         else:
             self.answer(effect, self.session.world.answer(name, data, self.at))
@@ -213,7 +216,9 @@ class Draft:
             replies=effect["reply"] != "none",
         )
         self.asked[asked.seq] = asked
-        asked.reused = reusing.find(self.session, asked.key, asked.request_hash)
+        asked.reused = isolating.answer_of(self.session, asked, self.asked) or reusing.find(
+            self.session, asked.key, asked.request_hash
+        )
         if asked.reused is not None:
             self.told.append(Told(kind="reply", name="reused", data=asked.reused.summary(), seq=asked.seq))
             if asked.replies:

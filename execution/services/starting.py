@@ -43,6 +43,8 @@ def start(
     parent: Run | None = None,
     parent_effect: int | None = None,
     is_public: bool = False,
+    queue: str = "",
+    shadow: Mapping[str, Any] | None = None,
 ) -> Run:
     """
     Make a run of ``version``.
@@ -55,6 +57,8 @@ def start(
             agents (for scripted ones), context}``; unknown names are refused.
         owner: whose budget it uses; the user's own where it is None.
         parent, parent_effect: the run and effect that wait for this one.
+        queue: which workers carry it out, "" for the ordinary ones.
+        shadow: an arm of a trial, kept apart from the world as ``isolating`` says.
 
     Returns:
         The run, ``queued``.
@@ -71,19 +75,22 @@ def start(
     made_backend = roster.backend(alias, {"agents": chosen["agents"]} if "agents" in chosen else {})
     if planned.tools and not made_backend.capabilities.tools:
         raise BackendLacksTools(alias)
-    owner = owner or own_owner(user)
+    owner = owner or (None if (shadow or {}).get("uncharged") else own_owner(user))
     limits = {**DEFAULT_LIMITS, **chosen.get("limits", {})}
     chosen["limits"] = limits
+    if shadow is not None:
+        chosen["shadow"] = dict(shadow)
     if parent is not None or OwnerBudget.objects.filter(owner=owner).exists():
         chosen["chained"] = True
     blobs = BlobWriter()
     program = blobs.put(planned.program, always_blob=True)
-    run = Run(  # type: ignore[misc]
+    run = Run(
         version=version,
         program_hash=program[1:],
         started_by=user if user is not None and user.is_authenticated else None,
         owner=owner,
         is_public=is_public,
+        queue=queue,
         backend=alias,
         simulated=made_backend.capabilities.simulated or (parent is not None and parent.simulated),
         seed=secrets.randbits(checking.SEED_BITS) if seed is None else checking.checked_seed(seed),

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from opl.document import reading
@@ -24,6 +25,7 @@ _SUCCESSES = ("successes", "succeeded", "wins")
 _FAILURES = ("failures", "failed", "losses")
 _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 _MOST_RUNS = 10**9
+_MOST = 20  # claims flagged in one document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,8 @@ def claims_of(loaded: Loaded) -> tuple[Claim, ...]:
 
 def impossible_claims(loaded: Loaded) -> list[Problem]:
     """A ``claim-impossible`` warning for each claim that arithmetic rules out."""
-    return [problem for claim in claims_of(loaded) for problem in _contradictions(loaded, claim)]
+    found = (problem for claim in claims_of(loaded) for problem in _contradictions(loaded, claim))
+    return list(islice(found, _MOST))
 
 
 def _claim(loaded: Loaded, items: list[tuple[tuple[str | int, ...], Any]]) -> Claim:
@@ -88,7 +91,8 @@ def _count(value: Any) -> int | None:
 def _rate(loaded: Loaded, pointer: str, value: Any) -> tuple[float, int] | None:
     """A rate and the digits its author wrote after the point; ``"85%"`` has two."""
     if isinstance(value, str) and (match := _PERCENT.fullmatch(value)):
-        return float(match[1]) / 100, len(match[1].partition(".")[2]) + 2
+        percent = float(match[1])
+        return (percent / 100, len(match[1].partition(".")[2]) + 2) if percent <= 100 else None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         return None
     node = loaded.node(pointer)

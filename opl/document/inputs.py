@@ -18,7 +18,7 @@ from opl.document.load import pointer_of
 from opl.document.model import Input
 from opl.document.scalars import plain
 
-_TEMPLATE = re.compile(r"\s*\{\{\s*([A-Za-z_]\w*)\s*(?:\|\s*(.*?)\s*)?\}\}\s*", re.DOTALL)
+_TEMPLATE = re.compile(r"\s*\{\{\s*([A-Za-z_]\w*)\s*(?:\|(.*))?\}\}\s*", re.DOTALL)
 _DEFAULT = re.compile(r"default(?:\s*:\s*|\s+)(.*)", re.DOTALL)
 _TYPES = {
     "str": "string",
@@ -101,6 +101,7 @@ def _by_example(name: str, example: Any, pointer: str) -> Input:
 
 def _from_template(name: str, rest: str | None, pointer: str) -> Input:
     """``{{n}}`` has no default; ``{{n|default:3}}``, ``{{n|default 3}}`` and ``{{n|3}}`` have one."""
+    rest = (rest or "").strip()
     if not rest:
         return Input(name=name, required=True, pointer=pointer)
     match = _DEFAULT.fullmatch(rest)

@@ -13,8 +13,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_OPEN = re.compile(r"^([ \t]*)(`{3,}(?=[^`]*$)|~{3,})[ \t]*(.*?)[ \t]*$")
-_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*$")
+_OPEN = re.compile(r"^([ \t]*)(`{3,}(?=[^`]*$)|~{3,})(.*)$")
+_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*)$")
 _MARKER = re.compile(r"^---[ \t]*$")
 
 
@@ -74,7 +74,7 @@ def fences(text: str, first_line: int = 1) -> list[Fence]:
             if match := _OPEN.match(bare):
                 opened, content, begin = match, [], number + 1
             elif match := _HEADING.match(bare):
-                heading = match[2].strip()
+                heading = match[2].strip().rstrip("#").rstrip()
         elif _closes(bare, opened[2]):
             found.append(_fence(opened, content, begin, heading, closed=True))
             opened = None
@@ -92,7 +92,8 @@ def _closes(line: str, mark: str) -> bool:
 
 def _fence(opened: re.Match[str], content: list[str], first_line: int, heading: str, *, closed: bool) -> Fence:
     indent = len(opened[1])
-    language = opened[3].split()[0].lower() if opened[3] else ""
+    words = opened[3].split(maxsplit=1)
+    language = words[0].lower() if words else ""
     return Fence(
         language=language,
         text="".join(_dedented(line, indent) for line in content),

@@ -31,7 +31,8 @@ Lookup = Callable[[str], ProfileSource | None]
 _DEEPEST = 32  # profiles extending and including one another
 _MOST = 256  # inclusions in one profile, counted with repetition
 _LONGEST = 512 * 1024  # characters of a resolved prompt
-_SLOT = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*(?:\|\s*(?:default\s*:?\s*)?([^{}]*?)\s*)?\}\}")
+_SLOT = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*(?:\|([^{}]*))?\}\}")
+_DEFAULT = re.compile(r"\Adefault(?:\s*:|\s+)")
 _FLAG = re.compile(r"\s*(not\s+|!)?\s*(?:\{\{\s*)?([A-Za-z_]\w*)(?:\s*\}\})?\s*", re.IGNORECASE)
 
 
@@ -230,7 +231,7 @@ class _Builder:
 
     def _wanted(self, item: Mapping[str, Any]) -> bool:
         """Whether a component's condition holds: the name of a variable, perhaps negated. Others hold."""
-        match = _FLAG.fullmatch(reading.string(item, "condition"))
+        match = _FLAG.fullmatch(" ".join(reading.string(item, "condition").split()))
         return match is None or bool(self.variables.get(match[2])) is not bool(match[1])
 
 
@@ -262,8 +263,8 @@ def _filled(part: ResolvedComponent, values: Mapping[str, Any]) -> ResolvedCompo
 
 
 def _slot(match: re.Match[str], values: Mapping[str, Any]) -> str:
-    name, default = match[1], match[2]
-    value = values.get(name, default)
+    name = match[1]
+    value = values.get(name)
     if value is None:
-        return match[0]
+        return match[0] if match[2] is None else _DEFAULT.sub("", match[2].strip(), count=1).strip()
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -25,6 +25,7 @@ STATEMENTS = frozenset(
 _NO_OPERAND = frozenset(
     ["ELSE", "DEFAULT", "BREAK", "CONTINUE", "PARALLEL", "TRY", "CATCH", "TIMEOUT", "BRANCH", "RETURN"]
 )
+_MOST_MISSPELT = 20  # lines; a text with more is no script with slips
 _WORD = re.compile(r"([A-Za-z_]\w*)")
 _PLACE = re.compile(r"[A-Za-z_]\w*(?:\.\w+|\[[^\]]*\])*\s*(?:[-+*/]?=(?!=)|\()")
 _METHOD = re.compile(r"[A-Za-z_]\w*(?:\.\w+|\[[^\]]*\])+\(")
@@ -50,8 +51,12 @@ def first_narrative(text: str) -> tuple[int, str] | None:
 
     None where every line may be meant as a statement.
     """
+    misspelt = 0
     for index, line in _statement_lines(text):
-        if not is_statement(line) and not _misspelt(line):
+        if is_statement(line):
+            continue
+        misspelt += 1
+        if misspelt > _MOST_MISSPELT or not _misspelt(line):
             return index, line.strip()
     return None
 

@@ -15,6 +15,7 @@ import re
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0abt\tnvfre \"/\\N_LP]))")
 _FOLD = re.compile(r"[ \t]*(?:\r\n|\n|\r)(?:[ \t]*(?:\r\n|\n|\r))*[ \t]*")
 _JOINED = re.compile(r"\\(?:\r\n|\n|\r)(?:[ \t]*(?:\r\n|\n|\r))*[ \t]*")
+_BLANKS = re.compile(r"[ \t]+")
 _BREAK = re.compile(r"\r\n|\n|\r")
 _SINGLE = {
     "0": "\0",
@@ -57,7 +58,9 @@ def offsets(source: str, style: str, value: str, start: int = 0) -> tuple[int, .
     while index < len(inside):
         told, length = _piece(inside, index, style)
         found.append(told)
-        places += [start + at + index] * len(told)
+        first = start + at + index
+        verbatim = told == inside[index : index + length]
+        places += range(first, first + length) if verbatim else [first] * len(told)
         index += length
     if "".join(found) != value:
         return None
@@ -73,7 +76,10 @@ def _piece(text: str, index: int, style: str) -> tuple[str, int]:
         return _escape(text, index)
     if style == "'" and text.startswith("''", index):
         return "'", 2
-    if text[index] in " \t\r\n" and (fold := _FOLD.match(text, index)):
+    blanks = _BLANKS.match(text, index)
+    if blanks and text[blanks.end() : blanks.end() + 1] not in ("\r", "\n"):
+        return blanks[0], len(blanks[0])  # inside a line, or before the closing quote
+    if fold := _FOLD.match(text, index):
         breaks = len(_BREAK.findall(fold[0]))
         return "\n" * (breaks - 1) or " ", len(fold[0])
     return text[index], 1

@@ -25,7 +25,7 @@ from opl.document.prose import first_narrative, looks_like_script
 from opl.document.quoted import offsets
 from opl.document.text import split_lines
 
-_TITLE = re.compile(r"\A\s*##[ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
+_TITLE = re.compile(r"\A\s*##[ \t]+(\S.*)$", re.MULTILINE)
 _SCRIPT_LANGUAGES = frozenset(("opl", "dsl", "opl-script"))
 _OPEN_LANGUAGES = frozenset(("", "text", "ksi", "pseudo", "pseudocode"))
 _NO_SCRIPT = frozenset(("description", "rationale", "when", "note", "notes", "name"))
@@ -244,13 +244,15 @@ def numbered(pieces: Iterable[ScriptSource]) -> tuple[ScriptSource, ...]:
     """The same pieces, numbered within their role from 1, with slugs that do not repeat."""
     counts: dict[Role, int] = {}
     taken: set[tuple[Role, str]] = set()
+    repeats: dict[tuple[Role, str], int] = {}
     result = []
     for piece in pieces:
         counts[piece.role] = counts.get(piece.role, 0) + 1
-        name, again = piece.slug, 1
+        name, again = piece.slug, repeats.get((piece.role, piece.slug), 1)
         while (piece.role, name) in taken:
             again += 1
             name = f"{piece.slug}-{again}"
+        repeats[piece.role, piece.slug] = again
         taken.add((piece.role, name))
         result.append(replace(piece, number=counts[piece.role], slug=name))
     return tuple(result)

@@ -95,11 +95,10 @@ def _keyed(section: str, before: _Found, after: _Found, old: Document, new: Docu
 
 def _rules(document: Document) -> _Found:
     found: dict[str, tuple[Any, str]] = {}
+    counts: dict[str, int] = {}
     for rule in document.adaptive_rules:
-        name, again = rule.condition, 1
-        while name in found:
-            again += 1
-            name = f"{rule.condition} ({again})"
+        again = counts[rule.condition] = counts.get(rule.condition, 0) + 1
+        name = rule.condition if again == 1 else f"{rule.condition} ({again})"
         found[name] = (dict(rule.value), rule.pointer)
     return found
 

@@ -27,7 +27,8 @@ def compare_scripts(old: ScriptSource, new: ScriptSource) -> Iterator[Change]:
     neighbours is changed.
     """
     before, after = outline(old.text, old.first_line), outline(new.text, new.first_line)
-    gone, come, changed = _unmatched(before, after)
+    elsewhere = _Elsewhere(before, after)
+    gone, come, changed = _unmatched(before, after, elsewhere)
     moved = _take_moved(gone, come)
     title = old.title or new.title
     for one, other in changed:
@@ -55,7 +56,20 @@ def _statement(way: Way, title: str, old: Statement | None, new: Statement | Non
 _Pairs = list[tuple[Statement, Statement]]
 
 
-def _unmatched(before: list[Statement], after: list[Statement]) -> tuple[list[Statement], list[Statement], _Pairs]:
+class _Elsewhere:
+    """Which trees stand, unchanged, anywhere on the other side: those may have moved and are no rewording."""
+
+    def __init__(self, before: list[Statement], after: list[Statement]) -> None:
+        self._before = {each.key() for root in before for each in root.walk()}
+        self._after = {each.key() for root in after for each in root.walk()}
+
+    def is_rewording(self, one: Statement, other: Statement) -> bool:
+        return one.key() not in self._after and other.key() not in self._before
+
+
+def _unmatched(
+    before: list[Statement], after: list[Statement], elsewhere: _Elsewhere
+) -> tuple[list[Statement], list[Statement], _Pairs]:
     """What a matching in order leaves over on both sides, and the pairs that changed where they stand."""
     gone: list[Statement] = []
     come: list[Statement] = []
@@ -65,10 +79,10 @@ def _unmatched(before: list[Statement], after: list[Statement]) -> tuple[list[St
         if tag == "equal":
             continue
         left, right = before[i1:i2], after[j1:j2]
-        for one, other in _paired(left, right):
+        for one, other in _paired(left, right, elsewhere):
             left.remove(one)
             right.remove(other)
-            below = _unmatched(one.children, other.children)
+            below = _unmatched(one.children, other.children, elsewhere)
             if one.text != other.text:
                 changed.append((one, other))
             gone, come, changed = gone + below[0], come + below[1], changed + below[2]
@@ -77,7 +91,7 @@ def _unmatched(before: list[Statement], after: list[Statement]) -> tuple[list[St
     return gone, come, changed
 
 
-def _paired(left: list[Statement], right: list[Statement]) -> _Pairs:
+def _paired(left: list[Statement], right: list[Statement], elsewhere: _Elsewhere) -> _Pairs:
     """Pairs of statements that are versions of each other: the same words, else alike and of one kind."""
     pairs: _Pairs = []
     free = list(right)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import re2
@@ -80,7 +81,7 @@ def validate_with(value: Any, schema: Mapping[str, Any]) -> list[Problem]:
 def unknown_keys(value: Any, name: str, *, place: Place | None = None) -> list[Problem]:
     """Notes for keys that no schema knows and that look like a slip of one it knows."""
     notes = []
-    for pointer, key, known in _unknown(value, schemas()[name], schemas()[name], ()):
+    for pointer, key, known in islice(_unknown(value, schemas()[name], schemas()[name], ()), _MOST):
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
         if not near or near[0] == key:
             continue

@@ -91,13 +91,13 @@ class World:
         return agent
 
     def spawn(self, data: Data, _at: int = 0) -> dict[str, Any]:
-        """A new agent; without an ``agent_id`` it is named after its profile: judge, judge_2."""
+        """A handle ``{agent_id, profile, …}``; without an ``agent_id`` it is named after its profile: judge, judge_2."""
         profile = to_text(data.get("profile") or data.get("role"))
         agent_id = to_text(data.get("agent_id")) or self._free_name(profile or "agent")
         details = {k: copy(v) for k, v in data.items() if k not in ("agent_id", "profile", "status")}
         agent = Agent(agent_id=agent_id, profile=profile or agent_id, details=details)
         self.agents[agent_id] = agent
-        return agent.to_json()
+        return {"agent_id": agent_id, "profile": agent.profile, **copy(details)}
 
     def _free_name(self, base: str) -> str:
         name, count = base, 1
@@ -109,7 +109,7 @@ class World:
     def terminate(self, data: Data, _at: int = 0) -> Any:
         """The agent that was terminated, or the list of them for a list of ids or ``ALL``."""
         wanted = data.get("agent_id", data.get("agents"))
-        if to_text(wanted).upper() == "ALL":
+        if data.get("all") is True or to_text(wanted).upper() == "ALL":
             wanted = [agent.agent_id for agent in self.agents.values() if agent.active]
         if type(wanted) is list:
             return [self._terminated(each) for each in wanted]

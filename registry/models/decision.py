@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from registry.models.evidence import Source
+from registry.models.fields import JsonText
 from registry.models.pattern import Pattern
 from registry.models.version import PatternVersion
 
@@ -17,7 +18,7 @@ class Decision(models.Model):
     run_key = models.CharField(max_length=64, blank=True, db_index=True)
     effect_key = models.CharField(max_length=200, blank=True, help_text="Makes recording it twice harmless.")
     decision_type = models.CharField(max_length=200)
-    context = models.JSONField(default=dict)
+    context = JsonText(default=dict)
     context_key = models.CharField(
         max_length=200, blank=True, help_text="The context in one normal form; groups by it."
     )

@@ -11,6 +11,8 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
+from registry.models.fields import JsonText
+
 
 class LineageEdge(models.Model):
     """``child`` was made from ``parent`` by ``op``."""
@@ -29,7 +31,7 @@ class LineageEdge(models.Model):
     parent_digest = models.CharField(max_length=64)
     op = models.CharField(max_length=16, choices=Op)
     label = models.CharField(max_length=200, blank=True, help_text="How the document names a parent we do not hold.")
-    detail = models.JSONField(default=dict, help_text="{n} for extracted_from, {reason}, {context} …")
+    detail = JsonText(default=dict, help_text="{n} for extracted_from, {reason}, {context} …")
     created_at = models.DateTimeField()
 
     class Meta:

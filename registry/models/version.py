@@ -15,6 +15,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
+from registry.models.fields import JsonText
 from registry.models.names import validate_name, version_sort_key
 from registry.models.pattern import HEAVY_VERSION_FIELDS, Mode, Pattern
 from registry.models.people import Owner
@@ -51,8 +52,8 @@ class StoredDocument(models.Model):
     envelope = models.CharField(max_length=16, choices=Envelope)
     name = models.CharField(max_length=200, blank=True, help_text="The name that the document gives itself.")
     version = models.CharField(max_length=64, blank=True, help_text="The version it gives itself, or was given.")
-    value = models.JSONField(default=dict, help_text="The parsed document (for a component its front matter).")
-    problems = models.JSONField(default=list, help_text="Warnings found when it was published.")
+    value = JsonText(default=dict, help_text="The parsed document (for a component its front matter).")
+    problems = JsonText(default=list, help_text="Warnings found when it was published.")
     created_at = models.DateTimeField()
 
     class Meta:
@@ -96,23 +97,23 @@ class PatternVersion(models.Model):
     script_number = models.PositiveIntegerField(default=0, help_text="n-th script of a component, from 1; else 0.")
     envelope = models.CharField(max_length=16, choices=Envelope)
     mode = models.CharField(max_length=16, choices=Mode)
-    program = models.JSONField(null=True, help_text="The compiled script; null for a guided pattern.")
+    program = JsonText(null=True, help_text="The compiled script; null for a guided pattern.")
     program_hash = models.CharField(max_length=64, blank=True)
-    value = models.JSONField(default=dict, help_text="The parsed document; unknown keys included.")
-    inputs = models.JSONField(default=list, help_text="[{name, type, default, required, description, …}]")
+    value = JsonText(default=dict, help_text="The parsed document; unknown keys included.")
+    inputs = JsonText(default=list, help_text="[{name, type, default, required, description, …}]")
     title = models.CharField(max_length=200, blank=True)
     description = models.TextField(blank=True)
     author_name = models.CharField(max_length=200, blank=True, help_text="Named in the document; a claim.")
     license = models.CharField(max_length=64, blank=True)
-    claims = models.JSONField(default=dict, help_text="What the author claims: {learned_from, performance, …}.")
-    claim_flags = models.JSONField(default=list, help_text="Why a claim cannot be right, in words.")
-    events = models.JSONField(default=list, help_text="Event names the script may emit, sorted.")
-    capabilities = models.JSONField(default=list, help_text="Capabilities and security profile it declares.")
-    requires_profiles = models.JSONField(default=list)
+    claims = JsonText(default=dict, help_text="What the author claims: {learned_from, performance, …}.")
+    claim_flags = JsonText(default=list, help_text="Why a claim cannot be right, in words.")
+    events = JsonText(default=list, help_text="Event names the script may emit, sorted.")
+    capabilities = JsonText(default=list, help_text="Capabilities and security profile it declares.")
+    requires_profiles = JsonText(default=list)
     success_when = models.TextField(blank=True)
     score = models.TextField(blank=True)
-    verification = models.JSONField(default=dict)
-    adaptive_rules = models.JSONField(default=list)
+    verification = JsonText(default=dict)
+    adaptive_rules = JsonText(default=list)
     published_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="published_versions"
     )
@@ -197,7 +198,7 @@ class Profile(models.Model):
     sort_key = models.CharField(max_length=512, editable=False)
     component_type = models.CharField(max_length=32)
     document = models.ForeignKey(StoredDocument, on_delete=models.PROTECT, related_name="profiles")
-    value = models.JSONField(default=dict, help_text="The parsed document; for Markdown also `body`.")
+    value = JsonText(default=dict, help_text="The parsed document; for Markdown also `body`.")
     description = models.TextField(blank=True)
     visibility = models.CharField(max_length=8, choices=Pattern.Visibility, default=Pattern.Visibility.PUBLIC)
     published_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from opl.document.envelopes import read
 from opl.document.outline import Statement, outline
+from opl.document.text import split_lines
 from registry.models import PatternVersion
 from registry.web.charts.flow import Lane, Step, flow_diagram, walk
 
@@ -42,6 +43,16 @@ def script_flow(version: PatternVersion, *, href: str = "") -> SafeString | str:
         return ""
     title = _("Flow of %(version)s") % {"version": version}
     return flow_diagram(steps, title=title, href=href)
+
+
+@lru_cache(maxsize=256)
+def script_lines(digest: str, source: bytes) -> tuple[int, int | None]:
+    """The first and the last line of a source's script; the whole source where there is none."""
+    document = read(source).document
+    script = document.script() if document is not None else None
+    if script is None:
+        return 1, None
+    return script.first_line, script.first_line + len(split_lines(script.text.rstrip())) - 1
 
 
 @lru_cache(maxsize=256)

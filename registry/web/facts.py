@@ -126,9 +126,10 @@ def inputs(version: PatternVersion) -> list[Input]:
 
 def kind_of(item: Mapping[str, Any]) -> str:
     """The type of an input in words, from its schema or its default."""
-    schema = item.get("schema") if isinstance(item.get("schema"), Mapping) else item
+    found = item.get("schema")
+    schema: Mapping[str, Any] = found if isinstance(found, Mapping) else item
     kind = schema.get("type") or _json_type(item.get("default"))
-    if kind == "array":
+    if kind in ("array", "list"):
         inner = schema.get("items")
         default = item.get("default")
         of = inner.get("type") if isinstance(inner, Mapping) else None
@@ -146,6 +147,8 @@ def _kind_word(kind: str) -> str:
         "boolean": _("yes or no"),
         "object": _("object"),
         "array": _("list"),
+        "text": _("text"),
+        "list": _("list"),
     }.get(kind, _("any value"))
 
 

@@ -88,6 +88,8 @@ def code_block(
     current: int | None = None,
     label: str = "",
     anchors: str = "L",
+    first: int = 1,
+    last: int | None = None,
 ) -> SafeString:
     """
     Source with numbered lines that are anchors.
@@ -97,6 +99,7 @@ def code_block(
             each stands below its line.
         current: the line that a run is at.
         anchors: what the ids begin with; another letter where two stand on a page.
+        first, last: the lines to show, their numbers kept; all by default.
     """
     found: dict[int, list[Any]] = {}
     for problem in problems:
@@ -104,6 +107,7 @@ def code_block(
     lines = [
         {"number": number, "html": html, "problems": found.get(number, ()), "lit": number == current}
         for number, html in enumerate(highlight(text, language), start=1)
+        if number >= first and (last is None or number <= last)
     ]
     context = {"lines": lines, "label": label, "anchors": anchors}
     return mark_safe(render_to_string("components/code.html", context))  # noqa: S308

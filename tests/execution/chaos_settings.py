@@ -1,8 +1,9 @@
-"""Settings of the processes that the chaos test starts: slow simulated agents that log what they are asked."""
+"""Settings of the processes that the chaos tests start: slow simulated agents that log what they are asked."""
 
 import os
 
 from tests.settings import *  # noqa: F403
+from tests.settings import CELERY
 
 AGENT_BACKENDS = {
     "logged": {
@@ -11,3 +12,7 @@ AGENT_BACKENDS = {
         "path": os.environ.get("CHAOS_LOG", ""),
     }
 }
+
+if os.environ.get("CHAOS_BROKER"):
+    WORKERS_EMBEDDED = False
+    CELERY = {**CELERY, "broker_url": os.environ["CHAOS_BROKER"]}

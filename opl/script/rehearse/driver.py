@@ -53,7 +53,7 @@ class Record:
     decisions: list[dict[str, Any]] = field(default_factory=list)
     moments: list[dict[str, Any]] = field(default_factory=list)  # the same as a story, for the terminal
     elapsed: int | float = 0  # virtual seconds
-    simulated: set[str] = field(default_factory=set)  # agents that nobody wrote lines for
+    simulated: set[str] = field(default_factory=set)  # who answered without lines: agents, people, patterns
     state: dict[str, Any] | None = None  # of the machine at the end
 
 
@@ -94,7 +94,7 @@ class Stage:
     def _run_out(self) -> None:
         """The run takes longer than it may: it ends, and nothing of it is lost."""
         self.now = START_MS + RUN_SECONDS * 1000
-        reason = f"the limit of {RUN_SECONDS // 3600} hours is used up"
+        reason = f"the limit of seconds ({RUN_SECONDS:,}) is used up"
         self._queue.clear()
         self._feed(
             {
@@ -247,8 +247,9 @@ class Stage:
             draw, _ = self._draw(f"judgement {judgement}")
             return self._soon(simulated.judgement(judgement, effect["shape"], draw, data.get("arguments")))
         if name == "human:ask":
+            self.record.simulated.add("person")
             draw, _ = self._draw("person")
-            return self._soon(simulated.human(data, draw))
+            return self._soon(simulated.human(data, effect["shape"], draw))
         return self._child(data, effect)
 
     def _verdict(self, line: Line) -> Planned:
@@ -261,6 +262,7 @@ class Stage:
     def _child(self, data: Mapping[str, Any], effect: EventEffect) -> Planned:
         """A pattern that the run starts; here it has a simulated result."""
         pattern = to_text(data.get("pattern") or data.get("strategy"))
+        self.record.simulated.add(pattern)
         draw, _ = self._draw(f"pattern {pattern}")
         shape = effect["shape"]
         if shape and shape.get("properties"):

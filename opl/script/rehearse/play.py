@@ -152,7 +152,7 @@ def _rehearse_script(
     problems = tuple(_in_file(problem, source) for problem in compiled.problems)
     base = Rehearsal(
         file=document.file,
-        title=compiled.title or source.title,
+        title=compiled.title or _title(document, source),
         source_lines=lines,
         problems=problems,
         source=source,
@@ -165,6 +165,12 @@ def _rehearse_script(
         return replace(base, problems=tuple(_in_file(problem, source) for problem in wrong))
     record = Stage(compiled.program, inputs=inputs, seed=seed, cast=Cast(agents)).play()
     return replace(base, record=record)
+
+
+def _title(document: Document, source: ScriptSource) -> str:
+    """Of a script without a title line: the document's name, where it is its only script."""
+    only = len(document.main_scripts) == 1 and bool(document.name)
+    return document.name if only else source.title
 
 
 def _in_file(problem: Problem, source: ScriptSource) -> Problem:

@@ -208,10 +208,10 @@ def _part(given: Any, more: Sequence[Any]) -> Any:
     return copy(given[:count] if type(given) is list else given)
 
 
-def human(data: Mapping[str, Any], draw: Chance) -> Any:
+def human(data: Mapping[str, Any], shape: Schema | None, draw: Chance) -> Any:
     """A person's answer: one of the choices, the shape that was asked for, or a word."""
     choices = data.get("choices")
     if isinstance(choices, list) and choices:
         return draw.choice(choices)
-    schema = data.get("schema")
-    return fill(schema, draw) if isinstance(schema, Mapping) else "simulated answer of a person"
+    schema = data.get("schema") if isinstance(data.get("schema"), Mapping) else shape
+    return fill(schema, draw) if schema else "simulated answer of a person"

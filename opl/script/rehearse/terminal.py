@@ -113,7 +113,8 @@ class _Teller:
         cast = f"simulated: {', '.join(simulated)}" if simulated else "every answer is scripted"
         if record and not record.events:
             cast = "no events"
-        about = ", ".join(part for part in (self.it.file, f"seed {self.it.seed}", cast) if part)
+        file = self.it.file if self.it.file != title else ""
+        about = ", ".join(part for part in (file, f"seed {self.it.seed}", cast) if part)
         yield self.paint(clipped(about, self.width), self.style.dim)
         yield ""
 
@@ -157,7 +158,7 @@ class _Teller:
         events = {event["seq"]: event for event in record.events} if record else {}
         branches = [len(m.get("branch", "")) for m in moments]
         self.branch_width = min(max([4, *branches]), 18)
-        moments = [each for each in moments if each["kind"] != "answer" or each["value"] not in _NOTHING]
+        moments = [each for each in moments if _says_something(each)]
         for moment in moments[:_MAX_MOMENTS]:
             yield self._moment(moment, events)
         if len(moments) > _MAX_MOMENTS:
@@ -280,19 +281,27 @@ class _Teller:
     def _rules(self) -> Iterator[str]:
         for rule in self.it.record.rules if self.it.record else ():
             because = f" ({rule['rationale']})" if rule["rationale"] else ""
-            yield clipped(f"  {rule['at']:.3f}  {rule['condition']}: {rule['action']}{because}", self.width)
+            text = f"{rule['condition']}: {rule['action']}{because}"
+            yield f"{rule['at']:>10.3f}  {clipped(text, self.width - 12)}"
 
     def _decisions(self) -> Iterator[str]:
         for each in self.it.record.decisions if self.it.record else ():
             details = {k: v for k, v in each.items() if k not in ("at", "decision_type", "decision")}
             kind = to_text(each.get("decision_type"))
-            yield f"  {each['at']:.3f}  " + clipped(f"{kind}  {_fields(details)}", self.width - 12)
+            yield f"{each['at']:>10.3f}  {clipped(f'{kind}: {_fields(details)}', self.width - 12)}"
 
     def _warnings(self) -> Iterator[str]:
         for warning in self.it.warnings():
             times = f" ({warning['count']} times)" if warning["count"] > 1 else ""
             where = f"line {warning['line']}: " if warning["line"] else ""
             yield "  " + self.paint(clipped(f"{where}{warning['message']}{times}", self.width), self.style.yellow)
+
+
+def _says_something(moment: Mapping[str, Any]) -> bool:
+    """Leave out empty replies, and the event that repeats a rule's own row."""
+    if moment["kind"] == "answer":
+        return moment["value"] not in _NOTHING
+    return bool(moment["kind"] != "event" or moment["name"] != "rule:fired")
 
 
 def _is_reply(value: Any) -> bool:

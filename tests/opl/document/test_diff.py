@@ -100,6 +100,12 @@ class TestScripts:
 
         assert self.changes(old, new, document) == [("moved", "TRACK{a:a}", "TRACK{a:a}")]
 
+    def test_two_alike_that_change_places_are_moved(self, document) -> None:
+        old = 'STATE a = 1\nEVENT a:b {x: "one"}\nWAIT 5\nEVENT a:b {x: "two"}\nRETURN a\n'
+        new = 'STATE a = 1\nEVENT a:b {x: "two"}\nWAIT 5\nEVENT a:b {x: "one"}\nRETURN a\n'
+
+        assert {way for way, _, _ in self.changes(old, new, document)} == {"moved"}
+
     def test_a_reworded_statement_is_changed(self, document) -> None:
         old = "FOREACH x IN xs:\n  WAIT 1\n  TRACK {x: x}\n"
         new = "FOREACH x IN ys:\n  WAIT 2\n  TRACK {x: x}\n"

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from opl.check import check
+from opl.scan import scan
 
 ROOT = Path(__file__).resolve().parents[3]
 MEMORY = 400 * 1024 * 1024  # bytes of address space, the interpreter and its libraries included
@@ -83,6 +87,43 @@ def test_is_refused_within_a_second(name: str, suffix: str) -> None:
     assert float(seconds) < 1
     assert ok == str(not code)
     assert not code or code in codes
+
+
+HEAD = "type: orchestration_pattern\nname: ab\n"
+BLANKS = " " * 200_000
+LABORIOUS = {
+    "unknown-keys": (HEAD + "".join(f"descriptiom{n}: 1\n" for n in range(12_000)), ".yaml"),
+    "agents": (HEAD + "agents:\n" + "".join(f"  a{n}: {{}}\n" for n in range(16_000)), ".yaml"),
+    "claims": (HEAD + "learned_from:\n" + "- {runs: 3, success_rate: 0.5}\n" * 7_000, ".yaml"),
+    "long-rate": (HEAD + f"performance: {{runs: 3, success_rate: '{'9' * 200_000}%'}}\n", ".yaml"),
+    "dependencies": (HEAD + "dependencies:\n" + "- a\n" * 40_000, ".yaml"),
+    "rules": (HEAD + "adaptive_rules:\n" + "- {condition: a<1, action: b}\n" * 7_000, ".yaml"),
+    "blank-template": (HEAD + f'variables: {{a: "{{{{a|{BLANKS}x"}}\n', ".yaml"),
+    "blank-quoted": (HEAD + f'dsl: "RETURN 1\\n#{BLANKS}x"\n', ".yaml"),
+    "blank-end": (HEAD + f'dsl: "RETURN 1\\n#{BLANKS}"\n', ".yaml"),
+    "misspelt": ("type: orchestration\nname: ab\norchestration_logic: |\n" + "  PARALLELS x y\n" * 15_000, ".yaml"),
+    "escaped-values": (HEAD + "x: [" + '"\\x41",' * 25_000 + "]\n", ".yaml"),
+    "long-key": (HEAD + "a_" * 450 + "x: 1\n", ".yaml"),
+    "blank-title": (f"## a{BLANKS}x\nRETURN 1\n", ".opl"),
+    "blank-heading": (f"# a{BLANKS}x\n\ntext\n", ".md"),
+    "blank-fence": (f"```{BLANKS}x\nRETURN 1\n```\n", ".md"),
+    "equal-fences": ("# a\n" + "```opl\nRETURN 1\n```\n" * 12_000, ".md"),
+    "yaml-fences": ("# a\n" + "```yaml\ntype: profile\nname: ab\n```\n" * 6_000, ".md"),
+    "headings": ("# a\n" * 60_000, ".md"),
+}
+
+
+@pytest.mark.parametrize("name", LABORIOUS)
+def test_a_laborious_document_is_answered_in_time(name: str) -> None:
+    text, suffix = LABORIOUS[name]
+    assert len(text) <= 256 * 1024
+
+    started = time.process_time()
+    report = check(text.encode(), file=f"laborious{suffix}", known=())
+    assert report.document is not None
+    scan(report.document)
+
+    assert time.process_time() - started < 5
 
 
 SCRIPTS = {

@@ -61,6 +61,23 @@ class TestResolve:
 
         assert resolved.prompt.endswith('Be kind and fair.\n\nJudge ["a", 1].')
 
+    @pytest.mark.parametrize(
+        ("slot", "filled"),
+        [
+            ("{{a|x y}}", "x y"),
+            ("{{ a | default: x }}", "x"),
+            ("{{a|default x}}", "x"),
+            ("{{a|defaulting}}", "defaulting"),
+            ("{{a|}}", ""),
+            ("{{a}}", "{{a}}"),
+            ("{{a.b}}", "{{a.b}}"),
+        ],
+    )
+    def test_knows_every_way_of_giving_a_default(self, slot: str, filled: str) -> None:
+        text = f"type: profile\nname: p\nprompt: 'So: {slot}.'\n"
+
+        assert resolve("p", shelf(text)).prompt == f"So: {filled}."
+
     def test_fills_in_once_only(self) -> None:
         resolved = resolve("base", shelf(BASE), variables={"tone": "{{role}}"})
 

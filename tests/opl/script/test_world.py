@@ -21,7 +21,7 @@ class TestAgents:
         first = answer(world, "agent:spawn", profile="judge")
         second = answer(world, "agent:spawn", profile="judge", purpose="second opinion")
 
-        assert first == {"agent_id": "judge", "profile": "judge", "status": "active"}
+        assert first == {"agent_id": "judge", "profile": "judge"}
         assert second["agent_id"] == "judge_2"  # type: ignore[index]
         assert second["purpose"] == "second opinion"  # type: ignore[index]
 

@@ -92,7 +92,10 @@ class TestJudgement:
 
 class TestHuman:
     def test_takes_one_of_the_choices(self) -> None:
-        assert simulated.human({"choices": ["a", "b"]}, Chance(1)) in ("a", "b")
+        assert simulated.human({"choices": ["a", "b"]}, None, Chance(1)) in ("a", "b")
+
+    def test_answers_what_the_script_reads(self) -> None:
+        assert simulated.human({}, {"type": "boolean"}, Chance(1)) in (True, False)
 
     def test_answers_a_schema(self) -> None:
-        assert simulated.human({"schema": {"type": "boolean"}}, Chance(1)) in (True, False)
+        assert simulated.human({"schema": {"type": "boolean"}}, None, Chance(1)) in (True, False)
