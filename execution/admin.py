@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 
-from execution.models import Attempt, Checkpoint, Effect, Event, OwnerBudget, Run, RunAgent, Tick, WorkerLease
+from execution.models import (
+    Attempt,
+    Checkpoint,
+    Effect,
+    Event,
+    OwnerBudget,
+    Run,
+    RunAgent,
+    ShadowShare,
+    Tick,
+    Trial,
+    VerificationReport,
+    WorkerLease,
+)
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -56,5 +69,16 @@ class OwnerBudgetAdmin(ModelAdmin):
     readonly_fields = ("tokens_used", "tokens_reserved", "cost_used", "cost_reserved")
 
 
-for model in (Tick, Event, Attempt, Checkpoint, RunAgent, WorkerLease):
+@admin.register(Trial)
+class TrialAdmin(ReadOnly):
+    """All trials; steering them is the page's and the API's business."""
+
+    list_display = ("id", "control", "candidate", "mode", "status", "outcome", "settled", "missing", "created_at")
+    list_filter = ("mode", "status", "outcome")
+    list_select_related = ("control__pattern__owner", "candidate__pattern__owner")
+    exclude = ("seed", "salt")
+    show_full_result_count = False
+
+
+for model in (Tick, Event, Attempt, Checkpoint, RunAgent, ShadowShare, VerificationReport, WorkerLease):
     admin.site.register(model, ReadOnly)

@@ -6,12 +6,17 @@ What can go wrong around a run, split by whose fault it is.
     │   ├── NotExecutable        the version has no script that this machine can run
     │   ├── InputsRefused        the inputs do not fit the version; carries problems
     │   ├── BackendUnknown       no agent backend of that name is configured
+    │   ├── BackendLacksTools    a guided pattern needs agents that can use tools
     │   ├── NotPossible          this status of the run does not allow that
     │   ├── RunFinished          the run has ended; nothing more happens to it
     │   ├── TickUnknown          the run has no such checkpoint
     │   ├── QuestionClosed       the question was answered before, or the run no longer waits for it
+    │   ├── MayNotWrite          the run may not publish in the name of whoever started it
     │   ├── AnswerRefused        the answer is not one of the choices, or does not fit the schema
-    │   └── BudgetExceeded       a request that the budget does not cover; it is not sent
+    │   ├── BudgetExceeded       a request that the budget does not cover; it is not sent
+    │   ├── TrialRefused         a trial that cannot be started; names the field
+    │   ├── TrialNotPossible     this status of the trial does not allow that
+    │   └── AdoptionRefused      the verdict, the versions or the person do not allow the adoption
     ├── RunMoved                 another worker advanced the run first; load it and retry
     ├── StaleLease               this worker lost the effect to another one; its answer came too late
     ├── JournalBroken            a journal that does not replay: our bug, or a damaged database
@@ -78,6 +83,19 @@ class BackendUnknown(RunRefused):
 
     def __str__(self) -> str:
         return f"there is no agent backend {self.name!r} here; use one of {', '.join(self.known)}"
+
+
+class BackendLacksTools(RunRefused):
+    """A guided pattern needs agents that can use tools."""
+
+    code = "execution.backend-lacks-tools"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"the agent backend {self.name} cannot use tools, which a guided pattern needs; choose another"
 
 
 class NotPossible(RunRefused):
@@ -149,6 +167,20 @@ class AnswerRefused(RunRefused):
         return self.reason
 
 
+class MayNotWrite(RunRefused):
+    """The run may not publish in the name of whoever started it."""
+
+    code = "execution.may-not-write"
+    status = 403
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__(pattern)
+        self.pattern = pattern
+
+    def __str__(self) -> str:
+        return f"{self.pattern} may not publish for you; start the run with policy {{publish: true}} to allow it"
+
+
 class BudgetExceeded(RunRefused):
     """A request would exceed a budget, so it is not sent."""
 
@@ -163,6 +195,52 @@ class BudgetExceeded(RunRefused):
         return (
             f"the budget of {self.allowed:g} {self.limit} does not cover this request, which may need {self.needed:g}"
         )
+
+
+class TrialRefused(RunRefused):
+    """The trial cannot be started as it was asked for."""
+
+    code = "execution.trial-refused"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(field, message)
+        self.field, self.message = field, message
+
+    @property
+    def members(self) -> dict[str, object]:
+        """The field at fault, in the shape that forms and clients read."""
+        return {"fields": {self.field: [self.message]}}
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}" if self.field else self.message
+
+
+class TrialNotPossible(RunRefused):
+    """The trial's status does not allow what was asked."""
+
+    code = "execution.trial-not-possible"
+    status = 409
+
+    def __init__(self, what: str, trial_status: str) -> None:
+        super().__init__(what, trial_status)
+        self.what, self.trial_status = what, trial_status
+
+    def __str__(self) -> str:
+        return f"a trial that is {self.trial_status} cannot be told to {self.what}"
+
+
+class AdoptionRefused(RunRefused):
+    """The candidate cannot be adopted."""
+
+    code = "execution.adoption-refused"
+    status = 409
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class RunMoved(ExecutionError):

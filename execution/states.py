@@ -1,5 +1,5 @@
 """
-The life of a run, of an effect and of a trial, as tables.
+The life of a run, of an effect, of a trial and of its pairs, as tables.
 
 ``TRANSITIONS[status][event]`` is the status that follows; what is not there is
 not possible, and ``move`` raises for it. A terminal status is one with no way
@@ -56,7 +56,16 @@ class TrialStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-_R, _E, _T = RunStatus, EffectStatus, TrialStatus
+class PairStatus(StrEnum):
+    """Where one pair of a trial stands; that it counts is said by the trial's ``settled``."""
+
+    ENROLLED = "enrolled"  # has its place in the order; nothing was started for it
+    RUNNING = "running"  # its first arm was started
+    SETTLED = "settled"  # both arms have ended, or it is missing; counts when all before it do
+    DROPPED = "dropped"  # the trial ended before it could count
+
+
+_R, _E, _T, _P = RunStatus, EffectStatus, TrialStatus, PairStatus
 
 _ENDINGS = {str(status): str(status) for status in (_R.SUCCEEDED, _R.FAILED, _R.TERMINATED, _R.CANCELLED, _R.STUCK)}
 _ALIVE = {"advance": _R.RUNNING, "wait": _R.WAITING, "queue": _R.QUEUED, "pause": _R.PAUSED, **_ENDINGS}
@@ -110,6 +119,14 @@ TRIAL: Table = {
     _T.PAUSED: {"resume": _T.RUNNING, "cancel": _T.CANCELLED},
     _T.DECIDED: {},
     _T.CANCELLED: {},
+}
+
+
+PAIR: Table = {
+    _P.ENROLLED: {"start": _P.RUNNING, "drop": _P.DROPPED},
+    _P.RUNNING: {"settle": _P.SETTLED, "drop": _P.DROPPED},
+    _P.SETTLED: {},
+    _P.DROPPED: {},
 }
 
 
@@ -169,7 +186,7 @@ def check(table: Table, statuses: type[StrEnum]) -> None:
         raise ValueError(f"the table of {statuses.__name__} leads to {targets - names}")
 
 
-for _table, _statuses in ((RUN, RunStatus), (EFFECT, EffectStatus), (TRIAL, TrialStatus)):
+for _table, _statuses in ((RUN, RunStatus), (EFFECT, EffectStatus), (TRIAL, TrialStatus), (PAIR, PairStatus)):
     check(_table, _statuses)
 
 RUN_ENDED = terminal(RUN)

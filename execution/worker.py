@@ -28,10 +28,11 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from execution.agents import roster
 from execution.errors import RunMoved
-from execution.services import advancing, delivering, faults, hints, reaping
+from execution.services import advancing, delivering, faults, hints, observing, reaping
 from execution.services.asking import Delivery, Reply
 from execution.services.clock import now_ms
 from execution.services.drafting import Claim
+from execution.services.isolating import TRIALS
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class WorkerSettings:
     beat_seconds: float = 1.5
     lease_seconds: float = 6.0  # without a beat for so long, a worker counts as gone
     commit_batch: int = 100  # answers committed in one transaction
+    queue: str = ""  # "trials": carries out the runs of trials and nothing else
     delivers: bool = True  # False: advances runs only, and leaves questions to other processes
 
 
@@ -77,11 +79,11 @@ class Lane:
 
     async def _ask(self, delivery: Delivery) -> None:
         try:
-            reply = await delivering.send(delivery, self.clock)
+            # The answer is in the queue before it stops counting as under way: at no time is it in neither.
+            self.answered(await delivering.send(delivery, self.clock))
         finally:
             with self._guard:
                 self.in_flight -= 1
-        self.answered(reply)
 
     def stop(self) -> None:
         """End the loop; what still waits is in doubt, and others will ask it again."""
@@ -123,7 +125,7 @@ class Worker:
 
     def start(self) -> None:
         """Register, and beat from now on."""
-        name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+        name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}:{self.settings.queue or 'runs'}"
         self.worker_id = reaping.register(name, self.clock())
         self.stopping.clear()
         self._beater = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -156,7 +158,7 @@ class Worker:
         """Renew the lease of all that was sent."""
         if not reaping.beat(self.worker_id, self.clock()):
             log.warning("worker %s was fenced; registering again", self.worker_id)
-            self.worker_id = reaping.register(f"again:{self.worker_id}", self.clock())
+            self.worker_id = reaping.register(f"again:{self.worker_id}:{self.settings.queue or 'runs'}", self.clock())
 
     def hint(self, kind: str, run_id: int) -> None:
         """Something of this run can be done now."""
@@ -199,10 +201,14 @@ class Worker:
         runs = self._commit_answers(self._drain())
         runs += self._hinted_runs()
         if run_id is not None:
-            runs.append(run_id)
-        runs += reaping.runs_with_work(self.clock())
+            runs += reaping.of_queue([run_id], self.settings.queue)
+        runs += reaping.runs_with_work(self.clock(), queue=self.settings.queue)
         done += self._go_on(runs)
-        self._deliver(delivering.claim(worker_id=self.worker_id, room=self.room, now=self.clock()))
+        self._deliver(
+            delivering.claim(worker_id=self.worker_id, room=self.room, now=self.clock(), queue=self.settings.queue)
+        )
+        if self.settings.queue == TRIALS:
+            done += observing.observe(self.clock())
         return done + self._send_backlog()
 
     def _go_on(self, runs: Sequence[int]) -> int:
@@ -287,7 +293,7 @@ class Worker:
             try:
                 runs.append(self.hinted.get_nowait())
             except queue.Empty:
-                return runs
+                return reaping.of_queue(list(dict.fromkeys(runs))[:500], self.settings.queue)
 
     def _reap_when_due(self) -> int:
         now = self.clock()
@@ -295,23 +301,25 @@ class Worker:
             return 0
         self._reaped_at = now
         self.beat()  # before looking for the dead: a worker without a heartbeat of its own is not one of them
-        return self._go_on(reaping.reap(now, int(self.settings.lease_seconds * 1000)))
+        found = reaping.reap(now, int(self.settings.lease_seconds * 1000))
+        return self._go_on(reaping.of_queue(found, self.settings.queue))
 
 
-_shared: dict[bool, Worker] = {}
+_shared: dict[tuple[bool, str], Worker] = {}
 _shared_guard = threading.Lock()
 
 
-def process_worker(*, delivers: bool) -> Worker:
+def process_worker(*, delivers: bool, queue: str = "") -> Worker:
     """
     The worker of this process in scaled mode, started when it is first needed: after a fork, never before.
 
     One that delivers has a thread of its own, which commits answers as they come.
     """
     with _shared_guard:
-        worker = _shared.get(delivers)
+        worker = _shared.get((delivers, queue))
         if worker is None:
-            worker = _shared[delivers] = Worker(WorkerSettings(delivers=delivers, poll_seconds=1.0))
+            settings = WorkerSettings(delivers=delivers, queue=queue, poll_seconds=1.0)
+            worker = _shared[delivers, queue] = Worker(settings)
             worker.start()
             if delivers:
                 threading.Thread(target=worker.run_forever, name="worker", daemon=True).start()
@@ -348,7 +356,7 @@ def run_until_idle(*, clock: Callable[[], int] = now_ms, settings: WorkerSetting
 
 def _settle(worker: Worker) -> int:
     """Wait for what is in flight; 0 when nothing is."""
-    if not worker.lane.in_flight:
+    if not worker.lane.in_flight and worker.answers.empty():
         return 0
     worker._wait()
     return 1

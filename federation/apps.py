@@ -1,8 +1,30 @@
 """Peers: signed patterns, verdicts and statistics, exchanged and judged."""
 
+from __future__ import annotations
+
+from datetime import datetime
+
 from django.apps import AppConfig
+
+TICK_SECONDS = 3.0
 
 
 class FederationConfig(AppConfig):
+    """The federation as a Django application."""
+
     name = "federation"
+    verbose_name = "Federation"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Let the embedded workers do the federation's rounds."""
+        from execution import rounds
+
+        rounds.register("federation", every_seconds=TICK_SECONDS, call=_tick)
+
+
+def _tick(now: datetime) -> None:
+    """One round; imported when it is due, so that commands start fast."""
+    from federation.services import ticking
+
+    ticking.tick(now)

@@ -19,6 +19,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 django_application = get_wsgi_application()  # sets the apps up, which the modules below need
 
+from federation.api import longpoll  # noqa: E402
 from hub import live  # noqa: E402
 from hub.mcp.server import make_application, make_server  # noqa: E402
 
@@ -42,6 +43,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await live.application(scope, receive, send)
     elif scope["type"] == "http" and (scope["path"] == "/mcp" or scope["path"].startswith(MCP_METADATA)):
         await mcp(scope, receive, send)
+    elif scope["type"] == "http" and longpoll.wants(scope):
+        await longpoll.application(scope, receive, send)
     elif scope["type"] == "http":
         await pages(scope, receive, send)
 

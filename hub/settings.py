@@ -190,7 +190,13 @@ CELERY = {
     },
     "broker_connection_retry_on_startup": True,
     "beat_schedule_filename": str(ENVIRONMENT.data_dir / "beat-schedule"),
-    "beat_schedule": {"reap": {"task": "execution.tasks.reap", "schedule": 2.0}},
+    "beat_schedule": {
+        "reap": {"task": "execution.tasks.reap", "schedule": 2.0},
+        "observe-trials": {"task": "execution.tasks.observe_trials", "schedule": 2.0},
+        "webhooks": {"task": "execution.tasks.webhooks", "schedule": 5.0},
+        "upkeep": {"task": "execution.tasks.upkeep", "schedule": 3600.0},
+        "federation": {"task": "federation.tasks.tick", "schedule": 5.0, "options": {"expires": 60}},
+    },
 }
 
 LOGGING = {

@@ -85,9 +85,9 @@ class VersionDisagrees(InvalidRequest):
 
     code = "registry.version-disagrees"
 
-    def __init__(self, in_document: str, in_request: str, line: int = 0, column: int = 0) -> None:
-        RegistryError.__init__(self, in_document, in_request, line, column)
-        self.in_document, self.in_request, self.line, self.column = in_document, in_request, line, column
+    def __init__(self, in_document: str, in_request: str) -> None:
+        RegistryError.__init__(self, in_document, in_request)
+        self.in_document, self.in_request = in_document, in_request
         self.field = "version"
         self.message = (
             f"the document says {in_document} and the request {in_request}; leave one of them out, or make them equal"

@@ -8,17 +8,22 @@ machine. A persona is drawn from the agent's name and may be set in its profile:
     simulation: {success_rate: 0.95, quality: 0.8, spread: 0.1, latency: 0.5,
                  failure: agent_error, answers: {vote: [approve, reject]}}
 
+A request whose data names a ``difficulty`` (0 to 1; 0.5 is the baseline) is
+scored as a test of it: harder ones score lower and tell personas further apart.
+
 ``latency`` is in seconds and multiplied by the backend's ``scale``: 0, the
 default, answers at once; otherwise ``sleep`` (given by the caller) waits.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from execution.agents import conducting
 from execution.agents.base import Answer, Capabilities, Request, Reservation, Usage
 from execution.errors import AgentError
 from opl.script.chance import Chance
@@ -52,12 +57,23 @@ class Persona:
         told = told if isinstance(told, Mapping) else {}
         return cls(
             success_rate=_number(told.get("success_rate"), 1.0),
-            quality=_number(told.get("quality"), 0.6 + 0.35 * draw.fraction()),
+            quality=_tested(_number(told.get("quality"), 0.6 + 0.35 * draw.fraction()), request.data.get("difficulty")),
             spread=_number(told.get("spread"), 0.05 + 0.1 * draw.fraction()),
             latency_seconds=_number(told.get("latency"), 0.2 + draw.fraction(), high=86_400.0),
             failure=str(told.get("failure") or "agent_error"),
             answers=_choices(told.get("answers")),
         )
+
+
+def _tested(quality: float, difficulty: Any) -> float:
+    """
+    The mean score of a persona in a test: ``q - 2 (d - 1/2) (1 - q)``, within 0 to 1.
+
+    Its slope over ``q`` is ``2 d``: a test of difficulty 0.9 separates two
+    personas almost twice as far as the baseline does, for the same spread.
+    """
+    hard = _number(difficulty, 0.5)
+    return min(max(quality - 2 * (hard - 0.5) * (1 - quality), 0.0), 1.0)
 
 
 def _number(value: Any, default: float, high: float = 1.0) -> float:
@@ -81,7 +97,9 @@ class SimulatedAgents:
 
     def __init__(self, *, scale: float = 0.0, sleep: Sleep | None = None) -> None:
         self.scale, self.sleep = scale, sleep
-        self.capabilities = Capabilities(simulated=True, structured=True, immediate=scale == 0 or sleep is None)
+        self.capabilities = Capabilities(
+            simulated=True, structured=True, tools=True, immediate=scale == 0 or sleep is None
+        )
 
     def reserve(self, request: Request) -> Reservation:
         """Simulated tokens count against a budget like real ones; money does not."""
@@ -100,6 +118,10 @@ class SimulatedAgents:
             value: Any = optimize(request, draw)
         elif request.purpose == "judgement":
             value = judgement(str(request.data.get("name")), request.shape, draw)
+        elif request.data.get("tools"):
+            value = conducting.turn(request)
+        elif request.purpose == "selection":
+            value = choose(request)
         else:
             value = answer(request, persona, draw)
         return Answer(value=value, duration_seconds=round(latency, 3), usage=_usage(request, value))
@@ -107,6 +129,15 @@ class SimulatedAgents:
 
 def _usage(request: Request, value: Any) -> Usage:
     return Usage(input_tokens=len(request.prompt) // 4 + 1, output_tokens=len(str(value)) // 4 + 1, model="simulated")
+
+
+def choose(request: Request) -> dict[str, Any]:
+    """The option that this judge likes best: the same one in whatever order they are asked about."""
+    options = request.data.get("options") or []
+    liking = [
+        Chance(f"{request.seed}:{request.agent_id}:{json.dumps(one, sort_keys=True)}").fraction() for one in options
+    ]
+    return {"index": liking.index(max(liking)) if liking else 0, "reason": "simulated preference"}
 
 
 def answer(request: Request, persona: Persona, draw: Chance) -> Any:
@@ -142,7 +173,8 @@ def fill(schema: Any, name: str, persona: Persona, draw: Chance, depth: int = 0)
     kind = schema.get("type", "object" if "properties" in schema else "string")
     if isinstance(kind, list):
         kind = next((part for part in kind if part != "null"), "null")
-    return _OF_KIND.get(str(kind), _null)(schema, name, persona, draw, depth)
+    make: Callable[..., Any] = _OF_KIND.get(str(kind), _null)
+    return make(schema, name, persona, draw, depth)
 
 
 def _bound(schema: Mapping[str, Any], name: str) -> float | None:

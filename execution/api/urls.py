@@ -1,14 +1,14 @@
-"""Addresses of runs below ``/api/v1``."""
+"""Addresses of runs and trials below ``/api/v1``."""
 
 from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from execution.api import views
+from execution.api import trial_views, views
 
 
 class RunNumber:
-    """A run's number that every database can hold."""
+    """A run's or a trial's number that every database can hold."""
 
     regex = "[0-9]{1,18}"
 
@@ -41,4 +41,13 @@ urlpatterns = [
     path("runs/<run_number:run_id>/branch", views.RunBranch.as_view(), name="branch"),
     path("runs/<run_number:run_id>/retry", views.RunRetry.as_view(), name="retry"),
     path("runs/<run_number:run_id>/rollback", views.RunRollback.as_view(), name="rollback"),
+    path("trials", trial_views.Trials.as_view(), name="trials"),
+    path("trials/<run_number:trial_id>", trial_views.TrialDetail.as_view(), name="trial"),
+    path("trials/<run_number:trial_id>/pairs", trial_views.TrialPairs.as_view(), name="trial-pairs"),
+    path("trials/<run_number:trial_id>/curve", trial_views.TrialCurve.as_view(), name="trial-curve"),
+    path("trials/<run_number:trial_id>/report", trial_views.TrialReport.as_view(), name="trial-report"),
+    path("trials/<run_number:trial_id>/pause", trial_views.TrialPause.as_view(), name="trial-pause"),
+    path("trials/<run_number:trial_id>/resume", trial_views.TrialResume.as_view(), name="trial-resume"),
+    path("trials/<run_number:trial_id>/cancel", trial_views.TrialCancel.as_view(), name="trial-cancel"),
+    path("trials/<run_number:trial_id>/adopt", trial_views.TrialAdopt.as_view(), name="trial-adopt"),
 ]

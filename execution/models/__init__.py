@@ -7,8 +7,10 @@ from execution.models.effect import Attempt, Effect, Handler, WorkerLease
 from execution.models.entity import Entity
 from execution.models.journal import Checkpoint, Event, Snapshot, Tick, Timer
 from execution.models.run import Run
+from execution.models.trial import ArmRun, ShadowShare, Trial, TrialInput, TrialLook, TrialPair, VerificationReport
 
 __all__ = [
+    "ArmRun",
     "Attempt",
     "Blob",
     "Checkpoint",
@@ -19,8 +21,14 @@ __all__ = [
     "OwnerBudget",
     "Run",
     "RunAgent",
+    "ShadowShare",
     "Snapshot",
     "Tick",
     "Timer",
+    "Trial",
+    "TrialInput",
+    "TrialLook",
+    "TrialPair",
+    "VerificationReport",
     "WorkerLease",
 ]

@@ -44,6 +44,7 @@ class Handler(models.TextChoices):
     AGENT = "agent", "an agent"
     PERSON = "person", "a person"
     CHILD = "child", "a child run"
+    HUB = "hub", "this hub"
 
 
 class Effect(models.Model):

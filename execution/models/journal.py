@@ -30,6 +30,7 @@ class Tick(models.Model):
     number = models.PositiveIntegerField(help_text="Counts from 1; a branch goes on from its origin's.")
     at = models.BigIntegerField(help_text="Milliseconds: the clock the machine was given.")
     inputs = models.TextField()
+    last_event = models.PositiveIntegerField(default=0, help_text="The sequence of the last event told up to here.")
 
     class Meta:
         ordering = ["number"]
@@ -108,6 +109,7 @@ class Checkpoint(models.Model):
     tick = models.PositiveIntegerField()
     label = models.CharField(max_length=200, blank=True)
     note = JsonText(null=True, blank=True, help_text="What the script or the person wrote down with it.")
+    entities = models.TextField(blank=True, help_text="A stored value: the entities then, where a script made it.")
     created_at = models.DateTimeField()
 
     class Meta:

@@ -48,6 +48,10 @@ class RunQuerySet(models.QuerySet["Run"]):
         """Those whose agents were real: the only ones that count in a rate."""
         return self.filter(simulated=False)
 
+    def of_callers(self) -> RunQuerySet:
+        """Those that somebody waits for: the runs of trials left out."""
+        return self.filter(queue="")
+
     def for_list(self) -> RunQuerySet:
         """With all that a row of a list shows, in the same query."""
         return (
@@ -81,6 +85,9 @@ class Run(models.Model):
     inputs = models.TextField(default="{}", help_text="A stored value: object of input names and values.")
     policy = JsonText(default=dict, help_text="{limits, attempts, in_doubt, agents, …}")
     status = models.CharField(max_length=16, choices=CHOICES, default=states.RunStatus.QUEUED)
+    queue = models.CharField(
+        max_length=16, blank=True, help_text="Which workers carry it out: `trials`, or empty for the ordinary ones."
+    )
     revision = models.PositiveIntegerField(default=0)
     tick = models.PositiveIntegerField(default=0)
     clock = models.BigIntegerField(default=0, help_text="Milliseconds: the time of its last tick.")

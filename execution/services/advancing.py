@@ -102,7 +102,11 @@ def _after(draft: Draft, begun: list[int]) -> Advanced:
             sessions.keep(session)
         if queued:
             hints.effects_queued(session.run_id)
-    others = [*begun, *([session.parent_id] if draft.end is not None and session.parent_id is not None else [])]
+    others = [
+        *begun,
+        *([session.run_id] if draft.operations else []),
+        *([session.parent_id] if draft.end is not None and session.parent_id is not None else []),
+    ]
     for other in others:
         hints.run_ready(other)
     if draft.end is not None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from execution.agents.base import Answer, Profile, Request, effect_digest
+from execution.agents.base import AgentBackend, Answer, Profile, Request, Reservation, effect_digest
 from execution.errors import AgentError
 from execution.models.effect import Handler
 from execution.models.fields import dumps
@@ -26,10 +26,20 @@ HANDLERS = {
     "optimization:async": Handler.AGENT,
     "judgement:ask": Handler.AGENT,
     "primitive:delegate_subtask": Handler.AGENT,
+    "primitive:select_best": Handler.AGENT,
+    "primitive:evaluate_results": Handler.AGENT,
+    "primitive:should_continue": Handler.AGENT,
     "human:ask": Handler.PERSON,
     "orchestration:start": Handler.CHILD,
     "primitive:start_pattern": Handler.CHILD,
+    "strategy:use": Handler.CHILD,
+    "primitive:load_pattern": Handler.HUB,
+    "primitive:adapt_pattern": Handler.HUB,
+    "primitive:export_pattern": Handler.HUB,
+    "channel:move": Handler.HUB,
 }
+# Answered without an agent where a condition can be computed; a judge otherwise.
+JUDGED = frozenset({"primitive:select_best", "primitive:evaluate_results", "primitive:should_continue"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +79,7 @@ class Question:
 
     agent_id: str
     prompt: str
-    purpose: str  # completion, optimization, or judgement
+    purpose: str  # completion, optimization, judgement, or what a judge is asked for
 
 
 def question_of(name: str, data: Mapping[str, Any]) -> Question:
@@ -88,8 +98,55 @@ def question_of(name: str, data: Mapping[str, Any]) -> Question:
     if name == "primitive:delegate_subtask":
         agent_id = text(next(iter(names_of(data.get("agent_id"))), "")) or "default"
         return Question(agent_id=agent_id, prompt=to_text(data.get("task")), purpose="completion")
+    if name in JUDGED:
+        prompt, purpose = judging_question(name, data)
+        return Question(agent_id="judge", prompt=prompt, purpose=purpose)
     prompt = to_text(data.get("prompt"))
     return Question(agent_id=text(data.get("agent_id")) or "default", prompt=prompt, purpose="completion")
+
+
+JUDGE_SHAPES: dict[str, dict[str, Any]] = {
+    "selection": {
+        "type": "object",
+        "properties": {"index": {"type": "integer"}, "reason": {"type": "string"}},
+        "required": ["index", "reason"],
+        "additionalProperties": False,
+    },
+    "evaluation": {
+        "type": "object",
+        "properties": {"met": {"type": "boolean"}, "score": {"type": "number"}, "reason": {"type": "string"}},
+        "required": ["met", "score", "reason"],
+        "additionalProperties": False,
+    },
+    "continuation": {
+        "type": "object",
+        "properties": {"continue": {"type": "boolean"}, "reason": {"type": "string"}},
+        "required": ["continue", "reason"],
+        "additionalProperties": False,
+    },
+}
+
+
+def judging_question(name: str, data: Mapping[str, Any]) -> tuple[str, str]:
+    """What a judge is asked by a primitive, and for which purpose."""
+    if name == "primitive:select_best":
+        return selection_prompt(data.get("options"), data.get("criteria")), "selection"
+    if name == "primitive:should_continue":
+        told = to_text(data.get("condition"))
+        prompt = f'Should the work go on? Answer {{"continue": true or false, "reason": text}}. While: {told}'
+        return prompt, "continuation"
+    given = {part: data.get(part) for part in ("unsettled", "computed", "results")}
+    told = to_text(data.get("criteria")) if given["unsettled"] is None else dumps(given)
+    prompt = 'Judge these results. Answer {"met": true or false, "score": 0 to 1, "reason": text}.\n' + told
+    return prompt, "evaluation"
+
+
+def selection_prompt(options: Any, criteria: Any) -> str:
+    """The question which option is best, in the order given."""
+    return (
+        'Which option meets the criteria best? Answer {"index": number counted from 0, "reason": text}.\n'
+        f"Criteria: {to_text(criteria)}\nOptions: {dumps(options)}"
+    )
 
 
 def make_request(
@@ -112,7 +169,7 @@ def make_request(
         agent_id=question.agent_id,
         prompt=question.prompt,
         profile=profile,
-        shape=shape,
+        shape=JUDGE_SHAPES.get(question.purpose, shape),
         data=data,
         purpose=question.purpose,
         seed=seed,
@@ -126,6 +183,10 @@ def reply_value(request: Request, answer: Answer | None, error: AgentError | Non
     """The reply of an agent as the script gets it: a completion result, or the bare verdict of a judgement."""
     if request.purpose == "judgement":
         return None if answer is None else answer.value
+    if request.purpose == "selection":
+        return None if answer is None else answer.value["choice"]
+    if request.purpose == "continuation":
+        return bool(answer.value.get("continue")) if answer is not None and isinstance(answer.value, dict) else False
     told = None if error is None else {"type": error.kind, "message": error.message}
     usage = answer.usage.to_json() if answer is not None else {}
     result = completion_result(
@@ -138,13 +199,26 @@ def reply_value(request: Request, answer: Answer | None, error: AgentError | Non
     if request.purpose == "optimization" and answer is not None and isinstance(answer.value, dict):
         # An optimizer says itself whether it found something better.
         result["success"] = bool(answer.value.get("success", True))
+    if request.purpose == "evaluation":
+        result["met"] = bool(result.get("met")) and all(each["holds"] for each in request.data.get("computed", ()))
+        result.setdefault("score", 0)
     return result
+
+
+def reservation(backend: AgentBackend, request: Request) -> Reservation:
+    """The most that a question may take; a choice is asked in both orders."""
+    once = backend.reserve(request)
+    if request.purpose != "selection":
+        return once
+    return Reservation(tokens=2 * once.tokens, cost_micros=2 * once.cost_micros)
 
 
 def failure_value(name: str, agent_id: str, kind: str, message: str, seconds: float = 0.0) -> Any:
     """The reply to the event ``name`` that stands for an answer that never came."""
-    if name == "judgement:ask":
+    if name in ("judgement:ask", "primitive:select_best"):
         return None
+    if name == "primitive:should_continue":
+        return False
     if HANDLERS.get(name) == Handler.CHILD:
         return {"success": False, "result": None, "output": None, "error": {"type": kind, "message": message}}
     return completion_result(agent_id=agent_id, error={"type": kind, "message": message}, duration=seconds)

@@ -8,30 +8,39 @@ here is their size, and what a hub lets a run's starter decide.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from execution.errors import InputsRefused
 from execution.services import engine
 from opl.errors import Problem, errors_only
-from registry.models import PatternVersion
 
 MAX_INPUT_BYTES = 2 * 1024 * 1024
 MAX_AGENTS_BYTES = 256 * 1024
-POLICY_NAMES = frozenset({"limits", "attempts", "in_doubt", "agents", "context"})
+POLICY_NAMES = frozenset({"limits", "attempts", "in_doubt", "agents", "context", "publish"})
 LIMIT_NAMES = engine.LIMIT_NAMES | {"tokens", "cost_usd", "seconds"}
 SEED_BITS = 53
 
 
-def checked_inputs(version: PatternVersion, given: Mapping[str, Any]) -> dict[str, Any]:
+def only(given: Mapping[str, Any], allowed: Sequence[str]) -> None:
+    """Raise InputsRefused for names that are not among ``allowed``."""
+    unknown = [name for name in given if name not in allowed]
+    if unknown:
+        listed = ", ".join(allowed)
+        raise InputsRefused(
+            [_wrong(f"inputs/{name}", f"there is no input {name!r}; there are {listed}") for name in unknown]
+        )
+
+
+def checked_inputs(program: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """
     The inputs, as JSON values.
 
     Raises:
         InputsRefused: lists unknown names, missing ones and wrong types.
     """
-    found = errors_only(engine.problems_of_inputs(version.program, given))
+    found = errors_only(engine.problems_of_inputs(program, given))
     problems = [replace(each, pointer=f"/inputs{each.pointer}") for each in found]
     if not problems and _size(given) > MAX_INPUT_BYTES:
         problems.append(_wrong("inputs", f"the inputs are larger than {MAX_INPUT_BYTES} bytes as JSON"))
@@ -61,6 +70,8 @@ def checked_policy(policy: Mapping[str, Any]) -> dict[str, Any]:
         problems.append(_wrong("policy/attempts", "attempts is a whole number from 1 to 20"))
     if policy.get("in_doubt", "retry") not in ("retry", "ask"):
         problems.append(_wrong("policy/in_doubt", "in_doubt is retry or ask"))
+    if not isinstance(policy.get("publish", False), bool):
+        problems.append(_wrong("policy/publish", "publish is true or false: whether the run may publish for you"))
     if not isinstance(policy.get("context", {}), Mapping):
         problems.append(_wrong("policy/context", "context is an object, as in {task: review}"))
     agents = policy.get("agents", {})

@@ -23,7 +23,7 @@ from execution.errors import AgentError
 from execution.models import RunAgent, hot
 from execution.models.fields import dumps
 from execution.models.stored import BlobWriter, load_many
-from execution.services import asking, budgeting, faults, sessions
+from execution.services import asking, budgeting, faults, selecting, sessions
 from execution.services.asking import Delivery, Reply
 from execution.services.profiles import profile_for
 from execution.services.world import Agent
@@ -37,7 +37,7 @@ BUDGET_PAUSE_MS = 500  # before a request that waits for others to settle is loo
 # ---------------------------------------------------------------- claiming
 
 
-def claim(*, worker_id: int, room: int, now: int, run_id: int | None = None) -> list[Delivery]:
+def claim(*, worker_id: int, room: int, now: int, run_id: int | None = None, queue: str = "") -> list[Delivery]:
     """
     Take up to ``room`` questions that are due; they count as sent from here on.
 
@@ -47,7 +47,7 @@ def claim(*, worker_id: int, room: int, now: int, run_id: int | None = None) -> 
     if room <= 0:
         return []
     with transaction.atomic(), connection.cursor() as cursor:
-        rows = _take_rows(cursor, worker_id, room, now, run_id)
+        rows = _take_rows(cursor, worker_id, room, now, run_id, queue)
         runs = _runs_of(cursor, {row[1] for row in rows})
         values = load_many([column for row in rows for column in (row[8], row[9])])
         deliveries, refused = [], []
@@ -70,7 +70,9 @@ def claim(*, worker_id: int, room: int, now: int, run_id: int | None = None) -> 
 _CLAIMED = "id, run_id, seq, epoch, attempts, key, name, agent_id, request, shape, timeout_seconds, expires_at"
 
 
-def _take_rows(cursor: Any, worker_id: int, room: int, now: int, run_id: int | None) -> list[tuple[Any, ...]]:
+def _take_rows(
+    cursor: Any, worker_id: int, room: int, now: int, run_id: int | None, queue: str
+) -> list[tuple[Any, ...]]:
     """Mark due questions of runs that are not paused as sent."""
     skip = " FOR UPDATE OF e SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     only = " AND e.run_id = %s" if run_id is not None else ""
@@ -79,8 +81,8 @@ def _take_rows(cursor: Any, worker_id: int, room: int, now: int, run_id: int | N
         " status = 'sent', worker_id = %s, epoch = epoch + 1, attempts = attempts + 1, sent_at = %s, due_at = NULL"
         " WHERE due_at IS NOT NULL AND id IN (SELECT e.id FROM execution_effect e"
         " JOIN execution_run r ON r.id = e.run_id WHERE e.due_at <= %s AND r.status IN ('queued', 'running', 'waiting')"
-        f"{only} ORDER BY e.due_at, e.id LIMIT %s{skip}) RETURNING {_CLAIMED}",
-        [worker_id, now, now, *([run_id] if run_id is not None else []), room],
+        f" AND r.queue = %s{only} ORDER BY e.due_at, e.id LIMIT %s{skip}) RETURNING {_CLAIMED}",
+        [worker_id, now, now, queue, *([run_id] if run_id is not None else []), room],
     )
     return sorted(cursor.fetchall())
 
@@ -123,12 +125,12 @@ def _delivery(row: tuple[Any, ...], run: Any, data: Any, shape: Any) -> Delivery
 
 def _agent(run_id: int, agent_id: str) -> Agent:
     row = RunAgent.objects.filter(run_id=run_id, agent_id=agent_id).values_list("profile", "details").first()
-    details: dict[str, Any] = row[1] if row is not None else {}  # type: ignore[assignment]
+    details: dict[str, Any] = row[1] if row is not None else {}
     return Agent(agent_id=agent_id, profile=row[0] if row is not None else agent_id, details=details)
 
 
 def _reserve(cursor: Any, delivery: Delivery) -> budgeting.Refusal | None:
-    wanted = roster.backend(delivery.backend, delivery.options).reserve(delivery.request)
+    wanted = asking.reservation(roster.backend(delivery.backend, delivery.options), delivery.request)
     refusal = budgeting.reserve(cursor, delivery.run_id, wanted)
     if refusal is None:
         cursor.execute(
@@ -174,10 +176,10 @@ async def _ask(delivery: Delivery, clock: Any) -> Reply:
     backend = roster.backend(delivery.backend, delivery.options)
     try:
         if backend.capabilities.immediate or delivery.expires_at is None:
-            answer = await backend.complete(delivery.request)
+            answer = await selecting.complete(backend, delivery.request)
         else:
             async with asyncio.timeout(max((delivery.expires_at - started) / 1000, 0.001)):
-                answer = await backend.complete(delivery.request)
+                answer = await selecting.complete(backend, delivery.request)
     except TimeoutError:
         seconds = delivery.request.timeout_seconds
         error = AgentError("timeout", f"no answer within {seconds:g} seconds", paid=True)

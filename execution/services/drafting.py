@@ -17,11 +17,12 @@ from execution.agents import roster
 from execution.agents.base import Reservation
 from execution.models.effect import Handler
 from execution.models.fields import dumps
-from execution.services import asking, children, engine, reusing
+from execution.services import asking, children, coordinating, engine, isolating, reusing
 from execution.services.asking import HANDLERS, Delivery
 from execution.services.profiles import profile_for
 from execution.services.sessions import Session
 from execution.services.world import text
+from opl.script.world import EMITTED
 
 MAX_ROUNDS = 20_000  # beyond the limit of events: a machine that asks for ever is a fault of ours
 
@@ -105,6 +106,7 @@ class Draft:
         self.used_tokens = self.used_cost = 0
         self.reserved_tokens = self.reserved_cost = 0
         self._next: list[dict[str, Any]] = []
+        self.operations = False  # whether this hub is asked for something, so that the run can go on at once
         self.holds = False  # whether something was held back for requests that this worker sends
 
     # ------------------------------------------------------------ feeding
@@ -160,15 +162,38 @@ class Draft:
         told = Told(kind="event", name=name, data=data, branch=effect["branch"], line=effect["line"], seq=effect["seq"])
         self.told.append(told)
         handler = HANDLERS.get(name)
+        if name == "strategy:use":
+            effect["data"] = data = told.data = children.strategy_request(self.session, data, self.told)
+        if name in asking.JUDGED:
+            known, value = coordinating.computed(self, name, data)
+            if known:
+                self.answer(effect, value)
+                return
         if handler is not None:
             self.ask(effect, handler)
             return
         if name == "orchestrator:decision":
             told.kind = "decision"
             self.decisions.append(told)
-        reply = self.session.world.answer(name, data, self.at)
+        if isolating.captured(self.session.policy, name):
+            self.answer(effect, dict(EMITTED))
+        elif name.startswith("primitive:"):
+            self.answer(effect, coordinating.answer(self, name.removeprefix("primitive:"), data))
+        else:
+            self.answer(effect, self.session.world.answer(name, data, self.at))
+
+    def answer(self, effect: dict[str, Any], value: Any) -> None:
+        """Answer an event at once, where somebody waits for it."""
         if effect["reply"] != "none":
-            self.reply(effect["seq"], reply)
+            self.reply(effect["seq"], value)
+
+    def decide(self, data: dict[str, Any]) -> None:
+        """Write one decision into the log; observers have the event it came with."""
+        self.decisions.append(Told(kind="decision", name="orchestrator:decision", data=data))
+
+    def tell_machine(self, given: dict[str, Any]) -> None:
+        """An input of the machine for the next round."""
+        self._next.append(given)
 
     def reply(self, seq: int, value: Any) -> None:
         """An answer that is there at once: the machine gets it in the next round."""
@@ -191,7 +216,9 @@ class Draft:
             replies=effect["reply"] != "none",
         )
         self.asked[asked.seq] = asked
-        asked.reused = reusing.find(self.session, asked.key, asked.request_hash)
+        asked.reused = isolating.answer_of(self.session, asked, self.asked) or reusing.find(
+            self.session, asked.key, asked.request_hash
+        )
         if asked.reused is not None:
             self.told.append(Told(kind="reply", name="reused", data=asked.reused.summary(), seq=asked.seq))
             if asked.replies:
@@ -200,6 +227,8 @@ class Draft:
             self.ask_agent(asked)
         elif handler == Handler.CHILD:
             self.ask_child(asked)
+        elif handler == Handler.HUB:
+            self.operations = True
 
     def ask_agent(self, asked: Asked) -> None:
         """Send it with this worker where there is room and the run's own budget covers it; queue it otherwise."""
@@ -222,7 +251,7 @@ class Draft:
             profile=profile,
         )
         options = {"agents": session.policy["agents"]} if "agents" in session.policy else {}
-        asked.reservation = roster.backend(session.backend, options).reserve(request)
+        asked.reservation = asking.reservation(roster.backend(session.backend, options), request)
         if not self.reserve(asked.reservation):
             asked.reservation = Reservation()
             return
@@ -278,7 +307,7 @@ class Draft:
         )
 
     def on_rule(self, effect: dict[str, Any]) -> None:
-        data = {name: effect[name] for name in ("condition", "action", "rationale", "index")}
+        data = {name: effect[name] for name in ("condition", "action", "rationale", "index", "use") if name in effect}
         rule = Told(kind="rule", name="rule:fired", data=data, line=effect["line"])
         self.told.append(rule)
         self.decisions.append(rule)

@@ -80,9 +80,9 @@ def close_open(cursor: Any, run_id: int, tick: int) -> None:
 
 
 def record(run_id: int, version_id: int, verdict: judging.Verdict, ended_at: Any) -> None:
-    """Tell the registry how it went; a cancelled run says nothing about its pattern."""
+    """Tell the registry how it went; a cancelled run says nothing about its pattern, a trial's run counts in its trial."""
     run = Run.objects.get(pk=run_id)
-    if verdict.outcome is None:
+    if verdict.outcome is None or "shadow" in run.policy:
         return
     context = run.policy.get("context")
     duration = (ended_at - (run.started_at or ended_at)).total_seconds()
@@ -104,9 +104,9 @@ def record(run_id: int, version_id: int, verdict: judging.Verdict, ended_at: Any
 
 def keep_decisions(draft: Draft) -> None:
     """Decisions and fired rules of this advance, into the decision log."""
-    if not draft.decisions:
-        return
     session = draft.session
+    if not draft.decisions or "shadow" in session.policy:
+        return
     version = PatternVersion.objects.select_related("pattern").get(pk=session.version_id)
     for place, told in enumerate(draft.decisions):
         data = told.data if isinstance(told.data, dict) else {}

@@ -37,3 +37,9 @@ def effects_queued(run_id: int) -> None:
     """Questions of this run may be claimed."""
     for listener in _listeners:
         listener("deliver", run_id)
+
+
+def trial_ready(trial_id: int) -> None:
+    """A trial has something to do: its workers look at once."""
+    for listener in _listeners:
+        listener("trial", 0)

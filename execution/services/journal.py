@@ -17,7 +17,7 @@ from execution.models import hot
 from execution.models.effect import Handler
 from execution.models.fields import dumps
 from execution.models.stored import BlobWriter, compress
-from execution.services import children, ending, faults
+from execution.services import children, ending, faults, operating
 from execution.services.clock import to_datetime
 from execution.services.drafting import Asked, Draft, Told, expiry
 
@@ -50,17 +50,24 @@ def write(draft: Draft) -> list[int]:
         status = draft.status if draft.end is not None or calls else "waiting"
         move_run(cursor, draft, tick, calls, status)
         cursor.execute(
-            "INSERT INTO execution_tick (run_id, number, at, inputs) VALUES (%s, %s, %s, %s)",
-            [session.run_id, tick, draft.at, stored_rounds := blobs.put(draft.rounds)],
+            "INSERT INTO execution_tick (run_id, number, at, inputs, last_event) VALUES (%s, %s, %s, %s, %s)",
+            [
+                session.run_id,
+                tick,
+                draft.at,
+                stored_rounds := blobs.put(draft.rounds),
+                session.events_count + len(draft.told),
+            ],
         )
         consume(cursor, draft, tick)
         insert_effects(cursor, draft, tick, blobs)
         change_timers(cursor, draft)
         snapshot = save_snapshot(cursor, draft, tick, len(stored_rounds))
-        session.world.write(cursor, blobs, draft.at)
+        session.world.write(cursor, blobs, draft.at, tick)
         if draft.end is not None:
             ending.finish(cursor, draft, blobs)
         insert_events(cursor, draft, status, blobs)
+        operate(cursor, draft, blobs)
         blobs.flush(cursor)
         ending.keep_decisions(draft)
         begun = [
@@ -86,6 +93,16 @@ def write(draft: Draft) -> list[int]:
     else:
         session.bytes_since += len(stored_rounds)
     return [run_id for run_id in begun if run_id]
+
+
+def operate(cursor: Any, draft: Draft, blobs: BlobWriter) -> None:
+    """Carry out what the run asks of this hub; the answers are there for the next advance."""
+    closed = set(draft.closed)
+    for asked in draft.asked.values():
+        if asked.handler == Handler.HUB and asked.reused is None and asked.seq not in closed:
+            value = operating.carry_out(draft.session, asked.name, asked.data, draft.at)
+            failed = value.get("success") is False
+            operating.write_answer(cursor, draft.session.run_id, asked.seq, blobs.put(value), failed, draft.at)
 
 
 def move_run(cursor: Any, draft: Draft, tick: int, calls: int, status: str) -> None:

@@ -42,8 +42,15 @@ def judge(session: Session, end: dict[str, Any]) -> Verdict:
         return Verdict(succeeded=False, score=None, outcome=None)
     if status != "succeeded":
         return Verdict(succeeded=False, score=None, outcome=str((end["error"] or {}).get("code") or status))
-    wanted = PatternVersion.objects.values_list("success_when", "score").get(pk=session.version_id)
-    success_when, score = wanted
+    # Both arms of a trial are judged by the same words.
+    success_when, score = session.policy.get("shadow", {}).get("criterion") or own_criterion(session.version_id)
+    mode = PatternVersion.objects.values_list("mode", flat=True).get(pk=session.version_id)
+    if mode == "guided":
+        # What a guided pattern's expressions speak of is the orchestrator's answer; without any, that it gave one.
+        finished = isinstance(end["result"], Mapping) and bool(end["result"].get("finished"))
+        if not finished or not (success_when or score):
+            return Verdict(succeeded=finished, score=None, outcome="" if finished else "unfinished")
+        end = {**end, "result": end["result"]["result"]}
     if not (success_when or score):
         return Verdict(succeeded=True, score=None, outcome="")
     names = names_of(session.state, end["result"])
@@ -51,6 +58,11 @@ def judge(session: Session, end: dict[str, Any]) -> Verdict:
     points = evaluate(score, names) if score else None
     number = min(max(float(points), 0.0), 1.0) if points is not None and is_number(points) else None
     return Verdict(succeeded=good, score=number, outcome="" if good else "success_when")
+
+
+def own_criterion(version_id: int) -> tuple[str, str]:
+    """``success_when`` and ``score`` of the version itself."""
+    return PatternVersion.objects.values_list("success_when", "score").get(pk=version_id)
 
 
 def names_of(state: Any, result: Any) -> dict[str, Any]:
@@ -73,6 +85,11 @@ def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
         return None
     last = effects[-1] if effects else {}
     return last.get("result") if last.get("kind") == "end" and last.get("status") == "succeeded" else None
+
+
+def can_be_read(expression: str) -> bool:
+    """Whether it is an expression at all."""
+    return _compiled(expression) is not None
 
 
 @lru_cache(maxsize=500)

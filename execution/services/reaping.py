@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection, transaction
@@ -176,32 +177,45 @@ def forget_workers(now: int) -> None:
             )
 
 
-def runs_with_work(now: int, limit: int = 200) -> list[int]:
+def runs_with_work(now: int, limit: int = 200, queue: str = "") -> list[int]:
     """Runs that somebody should advance: just started or resumed, answered, or woken by a timer."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM execution_run WHERE status = 'queued' ORDER BY id LIMIT %s", [limit])
+        cursor.execute(
+            "SELECT id FROM execution_run WHERE status = 'queued' AND queue = %s ORDER BY id LIMIT %s", [queue, limit]
+        )
         runs = dict.fromkeys(row[0] for row in cursor.fetchall())
         cursor.execute(
             "SELECT DISTINCT e.run_id FROM execution_effect e JOIN execution_run r ON r.id = e.run_id"
-            " WHERE e.unread AND e.answered_at <= %s AND r.status IN ('running', 'waiting') LIMIT %s",
-            [now - STALE_ANSWER_MS, limit],
+            " WHERE e.unread AND e.answered_at <= %s AND r.status IN ('running', 'waiting') AND r.queue = %s LIMIT %s",
+            [now - STALE_ANSWER_MS, queue, limit],
         )
         runs.update(dict.fromkeys(row[0] for row in cursor.fetchall()))
         cursor.execute(
             "SELECT t.run_id FROM execution_timer t JOIN execution_run r ON r.id = t.run_id"
-            " WHERE t.due_at <= %s AND r.status IN ('running', 'waiting') ORDER BY t.due_at LIMIT %s",
-            [now, limit],
+            " WHERE t.due_at <= %s AND r.status IN ('running', 'waiting') AND r.queue = %s ORDER BY t.due_at LIMIT %s",
+            [now, queue, limit],
         )
         runs.update(dict.fromkeys(row[0] for row in cursor.fetchall()))
     return list(runs)
 
 
-def runs_with_questions(now: int, limit: int = 200) -> list[int]:
+def runs_with_questions(now: int, limit: int = 200, queue: str = "") -> list[int]:
     """Runs with questions that are due and that nobody has claimed."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT DISTINCT e.run_id FROM execution_effect e JOIN execution_run r ON r.id = e.run_id"
-            " WHERE e.due_at <= %s AND r.status IN ('queued', 'running', 'waiting') LIMIT %s",
-            [now, limit],
+            " WHERE e.due_at <= %s AND r.status IN ('queued', 'running', 'waiting') AND r.queue = %s LIMIT %s",
+            [now, queue, limit],
         )
         return [row[0] for row in cursor.fetchall()]
+
+
+def of_queue(run_ids: Sequence[int], queue: str) -> list[int]:
+    """Those of the runs that workers of this queue carry out, in the order given."""
+    if not run_ids:
+        return []
+    with connection.cursor() as cursor:
+        marks = ", ".join(["%s"] * len(run_ids))
+        cursor.execute(f"SELECT id FROM execution_run WHERE queue = %s AND id IN ({marks})", [queue, *run_ids])  # noqa: S608
+        found = {row[0] for row in cursor.fetchall()}
+    return [run_id for run_id in run_ids if run_id in found]

@@ -21,7 +21,7 @@ from execution.services.sessions import Session
 class Found:
     """An answer of an earlier run."""
 
-    effect_id: int
+    effect_id: int | None  # None: nobody was asked, a policy answered
     stored: str  # the column's text, taken over as it is
     duration_seconds: float | None
     value: Any

@@ -31,7 +31,7 @@ LOCKS = 64
 RUN_COLUMNS = (
     "id, version_id, program_hash, owner_id, backend, simulated, seed, policy, status, revision, tick, clock,"
     " events_count, open_calls, tokens_limit, tokens_used, tokens_reserved, cost_limit, cost_used, cost_reserved,"
-    " parent_id, parent_effect, depth, forked_from_id, forked_at_tick, started_at, started_by_id"
+    " parent_id, parent_effect, depth, forked_from_id, forked_at_tick, started_at, started_by_id, queue"
 )
 
 
@@ -66,6 +66,7 @@ class Session:
     forked_at_tick: int | None
     started: bool
     started_by: int | None
+    queue: str
     state: Any = None  # the machine's; None until it has started
     world: RunWorld = field(default_factory=lambda: RunWorld(0))
     snapshot_tick: int = 0

@@ -16,10 +16,10 @@ from typing import Any
 from django.db import connection, transaction
 
 from execution.agents import roster
-from execution.errors import NotExecutable
+from execution.errors import BackendLacksTools
 from execution.models import OwnerBudget, Run
 from execution.models.stored import BlobWriter
-from execution.services import checking, hints
+from execution.services import checking, guiding, hints
 from execution.services.clock import to_ms
 from registry.models import Membership, Owner, PatternVersion
 
@@ -43,6 +43,8 @@ def start(
     parent: Run | None = None,
     parent_effect: int | None = None,
     is_public: bool = False,
+    queue: str = "",
+    shadow: Mapping[str, Any] | None = None,
 ) -> Run:
     """
     Make a run of ``version``.
@@ -55,38 +57,44 @@ def start(
             agents (for scripted ones), context}``; unknown names are refused.
         owner: whose budget it uses; the user's own where it is None.
         parent, parent_effect: the run and effect that wait for this one.
+        queue: which workers carry it out, "" for the ordinary ones.
+        shadow: an arm of a trial, kept apart from the world as ``isolating`` says.
 
     Returns:
         The run, ``queued``.
 
     Raises:
-        NotExecutable: the version has no compiled script.
+        NotExecutable: the version has neither a script nor a text to be guided by.
         InputsRefused: a value does not fit; all problems at once.
         BackendUnknown: no such alias.
+        BackendLacksTools: a guided pattern, and agents that cannot use tools.
     """
-    if version.program is None:
-        raise NotExecutable(str(version))
-    given = checking.checked_inputs(version, inputs or {})
+    planned = guiding.plan(version, inputs or {})
     chosen = checking.checked_policy(policy or {})
     alias = backend or roster.default_backend()
     made_backend = roster.backend(alias, {"agents": chosen["agents"]} if "agents" in chosen else {})
-    owner = owner or own_owner(user)
+    if planned.tools and not made_backend.capabilities.tools:
+        raise BackendLacksTools(alias)
+    owner = owner or (None if (shadow or {}).get("uncharged") else own_owner(user))
     limits = {**DEFAULT_LIMITS, **chosen.get("limits", {})}
     chosen["limits"] = limits
+    if shadow is not None:
+        chosen["shadow"] = dict(shadow)
     if parent is not None or OwnerBudget.objects.filter(owner=owner).exists():
         chosen["chained"] = True
     blobs = BlobWriter()
-    program = blobs.put(version.program, always_blob=True)
-    run = Run(  # type: ignore[misc]
+    program = blobs.put(planned.program, always_blob=True)
+    run = Run(
         version=version,
         program_hash=program[1:],
         started_by=user if user is not None and user.is_authenticated else None,
         owner=owner,
         is_public=is_public,
+        queue=queue,
         backend=alias,
         simulated=made_backend.capabilities.simulated or (parent is not None and parent.simulated),
         seed=secrets.randbits(checking.SEED_BITS) if seed is None else checking.checked_seed(seed),
-        inputs=blobs.put(given),
+        inputs=blobs.put(planned.inputs),
         policy=chosen,
         tokens_limit=_whole(limits.get("tokens")),
         cost_limit=_whole(limits.get("cost_usd"), 1_000_000),

@@ -13,15 +13,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.db import connection
 from django.db.models import Count
 
-from execution.models import Effect, Entity, RunAgent
+from execution.models import Checkpoint, Effect, Entity, RunAgent
 from execution.models.fields import dumps
 from execution.models.stored import BlobWriter, load_many
+from execution.services.clock import to_datetime
 from opl.script.values import to_text
-from opl.script.world import LOCAL_EVENTS, Agent, World, names_of
+from opl.script.world import LOCAL_EVENTS, Agent, Saved, World, names_of
 
 SILENT = frozenset({"agent:status", "agent:progress", "agent:result", "orchestration:request_termination"})
+_CHECKPOINTS = ("primitive:create_checkpoint", "primitive:rollback_to_checkpoint")
 _AGENT_EVENTS = ("agent:", "primitive:spawn_agent", "primitive:terminate_agent", "primitive:list_agents")
 
 
@@ -34,6 +37,8 @@ class RunWorld:
         self.has_agents = self.has_entities = fresh
         self.changed_agents: set[str] = set()
         self.changed_entities: set[tuple[str, str]] = set()
+        self.has_checkpoints = fresh
+        self.new_checkpoints: list[str] = []
 
     def answer(self, name: str, data: Mapping[str, Any], at: int) -> Any:
         """Carry one local event out; the reply."""
@@ -41,6 +46,8 @@ class RunWorld:
             return None
         if name.startswith("state:"):
             return self._on_entities(name, data, at)
+        if name in _CHECKPOINTS:
+            return self._on_checkpoints(name, data, at)
         if name.startswith(_AGENT_EVENTS) or name == "primitive:query_agent_status":
             return self._on_agents(name, data, at)
         return self.core.answer(name, data, at)
@@ -51,7 +58,10 @@ class RunWorld:
 
         if HANDLERS.get(name) == "agent":
             self.meet(question_of(name, data).agent_id, data, at)
-        elif name in LOCAL_EVENTS:
+        elif name == "primitive:call" and f"primitive:{data.get('name')}" in LOCAL_EVENTS:
+            arguments = data.get("arguments")
+            self.answer(f"primitive:{data['name']}", arguments if isinstance(arguments, Mapping) else {}, at)
+        elif name in LOCAL_EVENTS and name not in HANDLERS:
             self.answer(name, data, at)
 
     # ------------------------------------------------------------ agents
@@ -90,22 +100,63 @@ class RunWorld:
 
     # ------------------------------------------------------------ entities
 
+    def _load_entities(self) -> None:
+        if self.has_entities:
+            return
+        self.has_entities = True
+        rows = list(Entity.objects.filter(run_id=self.run_id).values_list("type", "entity_id", "properties"))
+        values = load_many(row[2] for row in rows)
+        self.core.entities.update({(row[0], row[1]): value for row, value in zip(rows, values, strict=True)})
+
     def _on_entities(self, name: str, data: Mapping[str, Any], at: int) -> Any:
-        if not self.has_entities:
-            self.has_entities = True
-            rows = list(Entity.objects.filter(run_id=self.run_id).values_list("type", "entity_id", "properties"))
-            values = load_many(row[2] for row in rows)
-            self.core.entities.update({(row[0], row[1]): value for row, value in zip(rows, values, strict=True)})
+        self._load_entities()
         key = self.core._find(data)
         reply = self.core.answer(name, data, at)
         if not name.endswith((":get", ":query")):
             self.changed_entities.add(key)
         return reply
 
+    # ------------------------------------------------------------ checkpoints
+
+    @property
+    def checkpoints(self) -> dict[str, Saved]:
+        """What the script's own checkpoints remember, by their ids."""
+        if not self.has_checkpoints:
+            self.has_checkpoints = True
+            rows = list(Checkpoint.objects.filter(run_id=self.run_id).exclude(entities="").order_by("pk"))
+            for row, listed in zip(rows, load_many(row.entities for row in rows), strict=True):
+                entities = {(kind, name): properties for kind, name, properties in listed}
+                self.core.checkpoints[row.label] = Saved(state=row.note, entities=entities)
+        return self.core.checkpoints
+
+    def _on_checkpoints(self, name: str, data: Mapping[str, Any], at: int) -> Any:
+        self._load_entities()
+        known = len(self.checkpoints)
+        before = set(self.core.entities)
+        reply = self.core.answer(name, data, at)
+        if len(self.core.checkpoints) > known:
+            self.new_checkpoints.append(str(reply))
+        elif name == "primitive:rollback_to_checkpoint":
+            self.changed_entities |= before | set(self.core.entities)
+        return reply
+
+    def _write_checkpoints(self, cursor: Any, blobs: BlobWriter, at: int, tick: int) -> None:
+        made = connection.ops.adapt_datetimefield_value(to_datetime(at))
+        for name in self.new_checkpoints:
+            saved = self.core.checkpoints[name]
+            entities = [[kind, entity, properties] for (kind, entity), properties in saved.entities.items()]
+            cursor.execute(
+                "INSERT INTO execution_checkpoint (run_id, tick, label, note, entities, created_at)"
+                " VALUES (%s, %s, %s, %s, %s, %s)",
+                [self.run_id, tick, name, dumps(saved.state), blobs.put(entities), made],
+            )
+
     # ------------------------------------------------------------ writing
 
-    def write(self, cursor: Any, blobs: BlobWriter, at: int) -> None:
-        """Write what changed, inside the transaction of the advance."""
+    def write(self, cursor: Any, blobs: BlobWriter, at: int, tick: int) -> None:
+        """Write what changed, inside the transaction of the advance that is this tick."""
+        if self.new_checkpoints:
+            self._write_checkpoints(cursor, blobs, at, tick)
         for name in sorted(self.changed_agents):
             agent = self.core.agents[name]
             cursor.execute(
@@ -131,6 +182,7 @@ class RunWorld:
         """The transaction is through."""
         self.changed_agents.clear()
         self.changed_entities.clear()
+        self.new_checkpoints.clear()
 
 
 def text(value: Any) -> str:

@@ -118,6 +118,11 @@ class Course:
     def _look(self) -> Claims:
         return claims_of(self.plan, self._evidence, self.health, same_version=self.same_version)
 
+    @property
+    def point(self) -> CurvePoint | None:
+        """The evidence at the last look; None before the first pair."""
+        return self._curve[-1] if self._curve else None
+
     def assessment(self) -> Assessment:
         """The trial as it stands."""
         estimates = {name: _estimate(self.plan, name, sample) for name, sample in self._samples.items()}

@@ -105,14 +105,15 @@ class RunForm(forms.Form):
         """The inputs that differ from their defaults; what is left empty takes its default."""
         values: dict[str, Any] = {}
         for item in self.inputs:
-            name = str(item["name"])
-            value = self.cleaned_data.get(PREFIX + name)
-            is_empty = value is None or value == "" or value == []
-            if value == item.get("default") or (is_empty and not item.get("required")):
-                if not (is_empty and PREFIX + name in self.changed_data and item.get("default") not in (None, "", [])):
+            key, default = PREFIX + str(item["name"]), item.get("default")
+            value = self.cleaned_data.get(key)
+            if value in (None, "", []) and not isinstance(value, bool):
+                # Only texts and lists can be emptied on purpose; an empty number is one that nobody gave.
+                if key not in self.data or not default or not isinstance(default, str | list):
                     continue
-                value = [] if isinstance(item.get("default"), list) else ""
-            values[name] = value
+                value = type(default)()
+            if value != default or isinstance(value, bool) != isinstance(default, bool) or item.get("required"):
+                values[str(item["name"])] = value
         return values
 
     def policy(self) -> dict[str, Any]:
@@ -124,13 +125,15 @@ class RunForm(forms.Form):
         for problem in problems:
             parts = problem.pointer.strip("/").split("/")
             name = PREFIX + parts[1] if len(parts) > 1 and parts[0] == "inputs" else None
-            text = f"{problem.message[:1].upper()}{problem.message[1:]}." + (f" {problem.hint}" if problem.hint else "")
+            said = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
+            text = f"{said[:1].upper()}{said[1:]}."
             self.add_error(name if name in self.fields else None, text)
 
 
 def _field(item: Mapping[str, Any]) -> forms.Field:
     """The field for one input: as simple as its type allows."""
-    schema = item.get("schema") if isinstance(item.get("schema"), Mapping) else {}
+    found = item.get("schema")
+    schema: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
     default = item.get("default")
     kind = TYPES.get(str(item.get("type")), str(item.get("type") or "any"))
     if kind == "any" and isinstance(schema.get("type"), str):

@@ -15,7 +15,7 @@ from execution.web.forms import RunForm
 from opl.script.rehearse import rehearse, told
 from registry.models import PatternVersion, Source
 from registry.services import analytics
-from registry.web.pages import find_pattern, find_version
+from registry.web.pages import find_pattern, find_version, person
 
 REHEARSAL_CHARACTERS = 40_000
 
@@ -35,7 +35,7 @@ def start(request: HttpRequest, owner: str, name: str) -> HttpResponse:
                 run = starting.start(
                     version=version,
                     inputs=form.given(),
-                    user=request.user,
+                    user=person(request),
                     now=timezone.now(),
                     backend=form.cleaned_data["backend"],
                     seed=form.cleaned_data["seed"],

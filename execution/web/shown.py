@@ -8,7 +8,7 @@ API has all of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from registry.web.charts.curves import sparkline
 from registry.web.drawing import script_lines
 from registry.web.facts import as_text, shorten
 from registry.web.highlight import language_of
+from registry.web.problems import ShownProblem
 
 MOST_EVENTS, MOST_EFFECTS, MOST_MARKS = 150, 400, 300
 
@@ -39,7 +40,7 @@ class ShownEvent:
     name: str
     text: str
     line: int
-    seq: int | None
+    seq: int | None  # of the effect that has a page of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,7 @@ class ShownRun:
     result: str
     result_is_text: bool
     error: Mapping[str, Any] | None
+    problems: Sequence[ShownProblem] = ()  # the error at its line of the script
     effects_count: int = 0
     children: Sequence[Run] = field(default_factory=tuple)
 
@@ -85,7 +87,7 @@ def shown_run(run: Run) -> ShownRun:
     result = run.result_value() if run.has_ended else None
     return ShownRun(
         run=run,
-        events=_events(events, began),
+        events=_events(events, began, {effect.seq for effect in effects}),
         timeline=_timeline(run, events, effects[::-1], began),
         tracked=_tracked(series),
         decisions=_decisions(run.pk),
@@ -100,9 +102,27 @@ def shown_run(run: Run) -> ShownRun:
         result=result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, indent=2),
         result_is_text=isinstance(result, str),
         error=run.error,
+        problems=_problems(run.error),
         effects_count=len(effects),
         children=list(run.children.for_list().order_by("pk")[:50]),
     )
+
+
+def _problems(error: Mapping[str, Any] | None) -> list[ShownProblem]:
+    """Why a run failed, for the margin of its script."""
+    if not error or not error.get("line"):
+        return []
+    return [
+        ShownProblem(
+            severity="error",
+            message=str(error["message"]),
+            hint="",
+            code=str(error["code"]),
+            line=int(error["line"]),
+            column=int(error.get("column") or 0),
+            shown=None,
+        )
+    ]
 
 
 def _began(run: Run) -> int:
@@ -110,7 +130,7 @@ def _began(run: Run) -> int:
     return int((run.started_at or run.created_at).timestamp() * 1000)
 
 
-def _events(rows: Sequence[Event], began: int) -> list[ShownEvent]:
+def _events(rows: Sequence[Event], began: int, asked: Collection[int]) -> list[ShownEvent]:
     values = load_many(row.data for row in rows)
     return [
         ShownEvent(
@@ -120,7 +140,7 @@ def _events(rows: Sequence[Event], began: int) -> list[ShownEvent]:
             name=row.name,
             text=_said(row.kind, value),
             line=row.line,
-            seq=row.seq,
+            seq=row.seq if row.seq in asked else None,
         )
         for row, value in zip(rows, values, strict=True)
     ]
@@ -214,8 +234,9 @@ def _questions(run: Run) -> list[dict[str, Any]]:
 
 def _question(effect: Effect) -> dict[str, Any]:
     data = effect.data()
-    choices = data.get("choices") if isinstance(data.get("choices"), list) else []
-    schema = data.get("schema") if isinstance(data.get("schema"), dict) else {}
+    choices, schema = data.get("choices"), data.get("schema")
+    choices = choices if isinstance(choices, list) else []
+    schema = schema if isinstance(schema, dict) else {}
     kind = (
         "choices"
         if choices

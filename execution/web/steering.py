@@ -18,6 +18,7 @@ from execution.services import branching, controlling
 from execution.services.clock import to_ms
 from execution.web.pages import find_run
 from registry.errors import InvalidRequest
+from registry.web.pages import person
 
 
 def _now() -> int:
@@ -57,7 +58,7 @@ def answer(request: HttpRequest, run_id: int, seq: int) -> HttpResponse:
     """Answer what the run asks."""
     run = find_run(request, run_id, control=True)
     value = _answered(request.POST.get("answer", ""), request.POST.get("kind", "text"))
-    controlling.answer(run_id=run.pk, seq=seq, value=value, now=_now(), by=request.user.get_username())
+    controlling.answer(run_id=run.pk, seq=seq, value=value, now=_now(), by=person(request).get_username())
     messages.success(request, _("Your answer is on its way; the run goes on."))
     return redirect(run.get_absolute_url())
 
@@ -102,9 +103,9 @@ def branch(request: HttpRequest, run_id: int) -> HttpResponse:
         raise InvalidRequest("tick", _("choose a place in the history of the run"))
     now = timezone.now()
     if request.POST.get("back"):
-        made = branching.rollback(run=run, tick=int(text), now=now, user=request.user)
+        made = branching.rollback(run=run, tick=int(text), now=now, user=person(request))
     else:
-        made = branching.branch(run=run, tick=int(text), now=now, user=request.user)
+        made = branching.branch(run=run, tick=int(text), now=now, user=person(request))
     messages.success(request, _("A new run shares the history up to there; nothing finished is paid again."))
     return redirect(made.get_absolute_url())
 
@@ -113,5 +114,5 @@ def branch(request: HttpRequest, run_id: int) -> HttpResponse:
 @require_POST
 def retry(request: HttpRequest, run_id: int) -> HttpResponse:
     """Branch off before the first answer that failed, and ask that anew."""
-    made = branching.retry(run=find_run(request, run_id, control=True), now=timezone.now(), user=request.user)
+    made = branching.retry(run=find_run(request, run_id, control=True), now=timezone.now(), user=person(request))
     return redirect(made.get_absolute_url())

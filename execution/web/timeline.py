@@ -118,9 +118,9 @@ def _marks(marks: Sequence[Mark], start: int, scale: float) -> Iterable[SafeStri
 
 def _bar(bar: Bar, row: int, start: int, end: int, scale: float) -> SafeString:
     y = TOP + ROW * row + 6
-    asked = NAMES + (bar.asked_at - start) * scale
-    ended = NAMES + ((bar.ended_at or end) - start) * scale
-    sent = NAMES + ((bar.sent_at or bar.ended_at or end) - start) * scale
+    ended_at = end if bar.ended_at is None else bar.ended_at
+    sent_at = ended_at if bar.sent_at is None else bar.sent_at
+    asked, sent, ended = (NAMES + (at - start) * scale for at in (bar.asked_at, sent_at, ended_at))
     parts = [
         element("rect", class_="span wait", x=asked, y=y + 5, width=max(0.0, sent - asked), height=3),
         element(

@@ -72,9 +72,12 @@ class Duplicate:
     statement_id: str
 
 
-def judge(line: Line, known: Knowledge) -> Accepted | Duplicate:
+def judge(line: Line, known: Knowledge, *, read: Statement | None = None) -> Accepted | Duplicate:
     """
     What to do with one line.
+
+    Args:
+        read: the statement in it, where somebody has read it already.
 
     Raises:
         Refused: every code that names a fault of a statement; ``unknown-key``
@@ -83,7 +86,7 @@ def judge(line: Line, known: Knowledge) -> Accepted | Duplicate:
     """
     if known.holds(line.envelope.id):
         return Duplicate(line.envelope.id)
-    read = statement.read(line.envelope, kind=line.kind)
+    read = read or statement.read(line.envelope, kind=line.kind)
     if read.kind == "root":
         return _root(read, known)
     keyid = statement.check(

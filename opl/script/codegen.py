@@ -31,42 +31,34 @@ Source: docs/decisions/0010-one-plain-instruction.md
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opl.script.calls import ASKING, INBOX, suspends
-from opl.script.lifting import Lifting
-from opl.script.lowering import Lowered, Lowering
-from opl.script.resolver import INDEX, Resolution
+from opl.script.instructions import Around, Code, Frozen, Label
+from opl.script.lowering import Lowering
+from opl.script.plaingen import PlainStatements, mentions_index
+from opl.script.resolver import Resolution
 from opl.script.syntax import (
-    Append,
-    Assert,
-    Assign,
     At,
     Await,
-    Bind,
     Block,
     Branch,
     Break,
-    Call,
     Compare,
     Continue,
-    Do,
     Event,
     Expr,
     ForEach,
     If,
     Logic,
     Loop,
-    Name,
     Parallel,
     Return,
     Stmt,
     Switch,
     Track,
     Try,
-    UpdateWhere,
     Use,
     Wait,
     While,
@@ -76,53 +68,10 @@ from opl.script.syntax import (
 )
 
 WAITING = (Event, Await, Wait, Track, Parallel)
+STRATEGY = "strategy"  # what USE in a stage of a flow binds
 
 
-@dataclass(slots=True)
-class Label:
-    """A place in the list of instructions that is not known yet."""
-
-    pc: int = -1
-
-
-@dataclass(slots=True)
-class Around:
-    """The loop, or the branch, that BREAK and CONTINUE speak of."""
-
-    again: Label | None  # where CONTINUE goes
-    out: Label | None  # where BREAK goes; None where it may not
-    depth: int  # frames that stay on the branch's stack
-    branch: bool = False  # a branch of a PARALLEL, no loop
-
-
-@dataclass(slots=True)
-class Code:
-    """What was generated so far."""
-
-    instructions: list[list[Any]] = field(default_factory=list)
-    places: list[list[int]] = field(default_factory=list)  # [line, column] of each instruction
-    events: dict[str, At] = field(default_factory=dict)  # names used, and where first
-    judgements: dict[str, At] = field(default_factory=dict)
-    primitives: dict[str, At] = field(default_factory=dict)
-    event_nodes: list[tuple[list[Any], Event | Expr]] = field(default_factory=list)  # for the shapes of answers
-    branches: list[tuple[list[Any], int, Any]] = field(default_factory=list)  # to be given their mirrored names
-
-    def finished(self) -> list[list[Any]]:
-        """The instructions with every label replaced by its place."""
-        return [[_placed(part) for part in instruction] for instruction in self.instructions]
-
-
-def _placed(part: Any) -> Any:
-    if isinstance(part, Label):
-        return part.pc
-    if isinstance(part, _Frozen):
-        return list(part)
-    if isinstance(part, list) and any(isinstance(each, Label | list) for each in part):
-        return [_placed(each) for each in part]
-    return part
-
-
-class Codegen(Lifting):
+class Codegen(PlainStatements):
     """Generates the instructions of one script."""
 
     def __init__(self, names: Resolution, lowering: Lowering, helpers: Mapping[str, str]) -> None:
@@ -139,6 +88,8 @@ class Codegen(Lifting):
         self.statement_id = ""
         self.lifted = 0
         self._waits: dict[int, bool] = {}
+        self.staged = False  # whether the script is a flow
+        self.stage_end: Label | None = None  # inside a stage of a flow: where the next one begins
 
     # ------------------------------------------------------------ emitting
 
@@ -167,6 +118,7 @@ class Codegen(Lifting):
         known = self._waits.get(id(statement))
         if known is None:
             known = isinstance(statement, WAITING) or self._asks(statement)
+            known = known or (self.staged and isinstance(statement, Use))
             known = known or any(self.waits(each) for block in blocks_of(statement) for each in block)
             self._waits[id(statement)] = known
         return known
@@ -194,6 +146,28 @@ class Codegen(Lifting):
             self.statement(statement)
         self.flush(plain)
 
+    def flow(self, body: Block, first_lines: Sequence[int]) -> None:
+        """The stages of a flow, one after the other."""
+        starts = sorted(first_lines)
+        for place, start in enumerate(starts):
+            until = starts[place + 1] if place + 1 < len(starts) else None
+            self.stage_end = Label()
+            self.block([each for each in body if each.at.line >= start and (until is None or each.at.line < until)])
+            self.here(self.stage_end)
+        self.stage_end = None
+
+    def _use(self, node: Use) -> None:
+        """Of a script: the end, with the strategy as its result. Of a stage: the strategy, then the next stage."""
+        if self.stage_end is None:
+            self.emit(node.at, "use", 1, self._strategy(node.value))
+            return
+        name, data = "strategy:use", ["object", [[["const", "strategy"], self._strategy(node.value)]]]
+        self.code.events.setdefault(name, node.at)
+        self.emit(node.at, "event", 1, name, data, STRATEGY, None, "branch", True, self.statement_id, None)
+        if not any(each.branch for each in self.around):
+            jump = ["break", node.at.line, node.at.column]
+            self.emit(node.at, "plain", 0, Frozen([jump]), [self.stage_end, self.stage_end, 0])
+
     def flush(self, plain: list[Stmt]) -> None:
         """One instruction for a run of plain statements."""
         if not plain:
@@ -203,7 +177,7 @@ class Codegen(Lifting):
         if self.around and any(isinstance(node, Break | Continue) for each in plain for node in walk(each)):
             near = self.around[-1]
             targets = [near.out, near.again, near.depth]
-        self.emit(plain[0].at, "plain", 0, _Frozen(statements), targets)
+        self.emit(plain[0].at, "plain", 0, Frozen(statements), targets)
 
     def statement(self, node: Stmt) -> None:
         """The instructions of a statement that waits."""
@@ -235,7 +209,7 @@ class Codegen(Lifting):
             case Return():
                 self.emit(node.at, "return", 1, self.value(node.value) if node.value else ["const", None])
             case Use():
-                self.emit(node.at, "use", 1, self._strategy(node.value))
+                self._use(node)
             case Branch():
                 self.block(node.body)
             case _:
@@ -246,7 +220,7 @@ class Codegen(Lifting):
     def _lifted_plain(self, node: Stmt) -> None:
         """A statement that would be plain but for a call of an agent inside it."""
         lifted = self.lift_statement(node)
-        self.emit(node.at, "plain", 0, _Frozen(self.plain_block([lifted])), None)
+        self.emit(node.at, "plain", 0, Frozen(self.plain_block([lifted])), None)
 
     # ------------------------------------------------------------ events and waiting
 
@@ -261,7 +235,7 @@ class Codegen(Lifting):
         else:
             mode = "inbox" if node.name in INBOX else "none"
         found = self.emit(
-            node.at, "event", 1, node.name, _Frozen(data), node.bind, None, mode, raises, self.statement_id, None
+            node.at, "event", 1, node.name, Frozen(data), node.bind, None, mode, raises, self.statement_id, None
         )
         self.code.event_nodes.append((found, node))
 
@@ -399,124 +373,3 @@ class Codegen(Lifting):
         self.here(end)
         self.emit(node.at, "end", 0)
         self.around, self.depth, self.lowering.scope = around, depth, scope
-
-    # ------------------------------------------------------------ plain statements
-
-    def plain_block(self, block: Block) -> list[Lowered]:
-        """The statements of a block that never waits."""
-        return [self.plain(statement) for statement in block]
-
-    def plain(self, node: Stmt) -> Lowered:
-        """``[op, line, column, …]``"""
-        place = [node.at.line, node.at.column]
-        lower = self.expression
-        match node:
-            case Bind():
-                self._not_the_index(node.name, node.at)
-                return ["set", *place, node.name, lower(node.value), id(node) in self.given]
-            case Assign():
-                name, steps = self.target(node.place)
-                return ["assign", *place, name, steps, lower(node.value), node.operator]
-            case Append():
-                name, steps = self.target(node.place)
-                return ["append", *place, name, steps, lower(node.value)]
-            case If():
-                arms = [[lower(test), self.plain_block(block)] for test, block in node.arms]
-                return ["if", *place, arms, self.plain_block(node.other or [])]
-            case Switch():
-                cases = [[[lower(v) for v in values], self.plain_block(block)] for values, block in node.cases]
-                return ["switch", *place, lower(node.subject), cases, self.plain_block(node.other or [])]
-            case While():
-                return ["while", *place, lower(node.condition), self._inner(node.body), node.until]
-            case Loop():
-                self._not_the_index(node.name, node.at)
-                return ["loop", *place, node.name, lower(node.low), lower(node.high), self._inner(node.body)]
-            case ForEach():
-                for name in node.names:
-                    self._not_the_index(name, node.at)
-                body = self._inner(node.body)
-                return ["each", *place, list(node.names), lower(node.source), body, mentions_index(node.body)]
-            case Try():
-                return ["try", *place, self.plain_block(node.body), node.name, self.plain_block(node.handler)]
-            case Return():
-                return ["return", *place, lower(node.value) if node.value else ["const", None]]
-            case Use():
-                return ["use", *place, self._strategy(node.value)]
-            case Do():
-                return ["do", *place, lower(node.value)]
-            case Assert():
-                message = lower(node.message) if node.message else None
-                return ["assert", *place, lower(node.condition), message, node.text]
-            case UpdateWhere():
-                return self._update_where(node, place)
-        return self._jump(node, place)
-
-    def _inner(self, body: Block) -> list[Lowered]:
-        self.around.append(Around(again=Label(), out=Label(), depth=self.depth))
-        found = self.plain_block(body)
-        self.around.pop()
-        return found
-
-    def _jump(self, node: Stmt, place: list[int]) -> Lowered:
-        near = self.around[-1] if self.around else None
-        if isinstance(node, Branch):
-            self.lowering.problem(
-                node.at, "opl.syntax.stray", "BRANCH stands outside PARALLEL", "put it directly inside PARALLEL"
-            )
-            return ["do", *place, ["const", None]]
-        word = "BREAK" if isinstance(node, Break) else "CONTINUE"
-        if near is None or (near.branch and near.again is None):
-            return self._stray(node, word, f"{word} stands outside a loop", "use RETURN to end the script")
-        if near.branch and word == "BREAK":
-            message = "BREAK cannot end a FOREACH whose iterations run in parallel"
-            return self._stray(node, word, message, "use CONTINUE, or RETURN")
-        return [word.lower(), *place]
-
-    def _stray(self, node: Stmt, word: str, message: str, hint: str) -> Lowered:
-        self.lowering.problem(node.at, "opl.script.stray-jump", message, hint, length=len(word))
-        return ["do", node.at.line, node.at.column, ["const", None]]
-
-    def _not_the_index(self, name: str, at: At) -> None:
-        if name == INDEX:
-            self.lowering.problem(
-                at, "opl.script.read-only", f"{INDEX} belongs to FOREACH", "use another name", length=len(name)
-            )
-
-    def target(self, node: Expr) -> list[Any]:
-        """``[name, [accessor…]]`` of what is assigned to."""
-        found = self.lowering.place(node)
-        if found is None:
-            self.lowering.problem(
-                node.at,
-                "opl.syntax.place",
-                "this cannot be assigned to",
-                "write a variable, with .field or [index] behind it",
-            )
-            return ["", []]
-        self._not_the_index(found[0], node.at)
-        return found
-
-    def _update_where(self, node: UpdateWhere, place: list[int]) -> Lowered:
-        name, steps = self.target(node.place)
-        slot = self.lowering.slot()
-        inner = self.env.inner(where=slot)
-        condition = self.lowering.lower(node.condition, inner)
-        changes = [
-            [field_, self.lowering.lower(value, inner), at.line, at.column] for field_, value, at in node.changes
-        ]
-        return ["update_where", *place, name, steps, slot, condition, changes]
-
-    def _strategy(self, node: Expr) -> Lowered:
-        """The strategy that USE names: a bare name that is no variable is its own name."""
-        if isinstance(node, Name):
-            node = Call(at=node.at, name="%AGENT", args=[node])
-        return self.value(node)
-
-
-class _Frozen(list[Any]):
-    """A part of an instruction without labels, not to be searched for them."""
-
-
-def mentions_index(body: Block) -> bool:
-    """Whether a block reads FOREACH_INDEX."""
-    return any(isinstance(node, Name) and node.name == INDEX for statement in body for node in walk(statement))

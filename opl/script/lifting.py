@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from opl.script.builtins import BUILTINS
 from opl.script.calls import PRIMITIVES, CallKind, is_agent_call, kind_of_call, method_of, suspends
+from opl.script.gathering import Gathering
+from opl.script.instructions import Around, Code, Label
 from opl.script.lowering import OUTSIDE, Lowered, Lowering, Names, Temp
 from opl.script.resolver import Scope, predicate_positions
 from opl.script.syntax import (
@@ -47,13 +49,12 @@ from opl.script.syntax import (
 )
 
 if TYPE_CHECKING:
-    from opl.script.codegen import Code, Label
     from opl.script.resolver import Resolution
 
 ITEM = "%item"  # the element in a branch of parallel_map whose function is a name
 
 
-class Lifting:
+class Lifting(Gathering):
     """The part of the code generator that takes calls of agents out of expressions."""
 
     names: Resolution
@@ -193,8 +194,6 @@ class Lifting:
         return found
 
     def _lift_logic(self, node: Logic) -> Expr:
-        from opl.script.codegen import Label
-
         end, kept = Label(), self._new_temp(node.at)
         for index, operand in enumerate(node.operands):
             self.emit(operand.at, "temp", 0, kept.index, self.value(operand))
@@ -204,8 +203,6 @@ class Lifting:
         return kept
 
     def _lift_choice(self, node: Ternary) -> Expr:
-        from opl.script.codegen import Label
-
         other, end, kept = Label(), Label(), self._new_temp(node.at)
         self.emit(node.at, "unless", 0, self.value(node.condition), other)
         self.emit(node.then.at, "temp", 0, kept.index, self.value(node.then))
@@ -276,6 +273,10 @@ class Lifting:
         if kind is CallKind.PRIMITIVE:
             name = node.name
             self.code.primitives.setdefault(name, node.at)
+            if name in ("broadcast_task", "await_responses"):
+                named = self._named(node, PRIMITIVES[name], args, keywords)
+                given = {key[1]: each for key, each in named[1]}
+                return self.broadcast(node, given) if name == "broadcast_task" else self.gather(node, given)
             return self._request(node, f"primitive:{name}", self._named(node, PRIMITIVES[name], args, keywords))
         name = node.name if node.name in self.helpers else node.name.upper()
         self.code.judgements.setdefault(name, node.at)
@@ -314,8 +315,6 @@ class Lifting:
     # ------------------------------------------------------------ parallel_map
 
     def _parallel_map(self, node: Call) -> Expr:
-        from opl.script.codegen import Around, Label
-
         if len(node.args) != 2 or node.keywords:
             self.lowering.problem(
                 node.at,

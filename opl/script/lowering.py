@@ -25,14 +25,15 @@ section "Expressions over collections", and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from opl.errors import Problem, Severity
 from opl.script.builtins import BUILTINS
 from opl.script.calls import CallKind, is_agent_call, kind_of_call, method_of
 from opl.script.parser.cursor import problem_at
+from opl.script.predicates import OUTSIDE, Lowered, Names, Predicates
 from opl.script.resolver import GROUPERS, INDEX, Resolution, Scope, predicate_positions, root_name, static_kind
 from opl.script.syntax import (
     At,
@@ -49,16 +50,12 @@ from opl.script.syntax import (
     Name,
     ObjectOf,
     Path,
-    SlotPart,
     Step,
     Ternary,
     Text,
     Unary,
     Where,
-    children,
 )
-
-Lowered = list[Any]
 
 _OPERATORS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "//": "floor_divide", "%": "modulo"}
 _COMPARE = {"==": "equal", "!=": "differ", "<": "less", "<=": "at_most", ">": "more", ">=": "at_least"}
@@ -71,29 +68,7 @@ class Temp(Expr):
     index: int
 
 
-@dataclass(slots=True)
-class Names:
-    """What names mean inside lambdas and predicates; looked up before the script's variables."""
-
-    local: dict[str, Lowered] = field(default_factory=dict)  # parameters of lambdas around
-    element: dict[str, Lowered] = field(default_factory=dict)  # names of the innermost bare predicate
-    where: int | None = None  # slot of the element, inside a WHERE
-    group: int | None = None  # slot of the group, inside an aggregate
-    inside: bool = False  # any predicate or lambda at all
-
-    def find(self, name: str) -> Lowered | None:
-        """What the name means here, or None for a variable."""
-        return self.element.get(name) or self.local.get(name)
-
-    def inner(self, **changes: Any) -> Names:
-        """The names of a predicate within this one: its own element, the lambdas' parameters kept."""
-        return Names(local=changes.pop("local", self.local), inside=True, **changes)
-
-
-OUTSIDE = Names()
-
-
-class Lowering:
+class Lowering(Predicates):
     """Lowers expressions of one script, noting problems as it goes."""
 
     def __init__(self, names: Resolution, helpers: Mapping[str, str], report: Callable[[Problem], None]) -> None:
@@ -254,6 +229,8 @@ class Lowering:
     def _call(self, node: Call, names: Names) -> Lowered:
         if node.name == "%AGENT":
             return self._agent_name(node.args[0], names)
+        if node.name == "%ID":
+            return ["agent", self.lower(node.args[0], names), node.at.line, node.at.column]
         if node.name == "%SHARE":
             value = ["call", "JSON.STRINGIFY", [self.lower(node.args[0], names)], node.at.line, node.at.column]
             return ["add", ["const", "STATE UPDATE: "], value, node.at.line, node.at.column]
@@ -431,113 +408,10 @@ class Lowering:
             return [node.base.name, steps]
         return None
 
-    # ------------------------------------------------------------ predicates
-
-    def predicate(self, node: Expr, names: Names, *, either: bool = False) -> Lowered:
-        """
-        A predicate or key argument.
-
-        Args:
-            either: the argument is a predicate only where the first argument is a list (MAX, MIN).
-        """
-        if isinstance(node, Lambda):
-            found = self._lambda(node, names)
-            return ["either", found, ["const", None]] if either else found
-        if isinstance(node, Const) and type(node.value) in (str, int):
-            return ["const", node.value]
-        heads, alone = self._names_of(node, names)
-        unbound = {name for name in heads | alone if not self._known(name, names)}
-        doubtful = either and not unbound & heads
-        meaning = self._meaning(node, heads, alone, names, quiet=doubtful)
-        if meaning is None:
-            return ["const", None]
-        name, slot, element = meaning
-        if name is None:
-            found = ["fn", 0, [], self.lower(node, names.inner())]
-        else:
-            found = ["fn", 1, [slot], self.lower(node, names.inner(element=element))]
-        if name is not None and isinstance(node, Name) and name not in unbound:
-            self.scope.reads.add(name)
-            found = ["key", name, found, names.local.get(name) or ["var", name, node.at.line, node.at.column]]
-        if not either:
-            return found
-        return ["either", found, self._quietly(node, names) if doubtful else ["const", None]]
-
-    def _quietly(self, node: Expr, names: Names) -> Lowered:
-        """The argument as a plain value, without a warning for names that may speak of the element."""
-        before, self.warned = self.warned, _Everything()
-        found = self.lower(node, names)
-        self.warned = before
-        return found
-
-    def _lambda(self, node: Lambda, names: Names) -> Lowered:
-        slots = [self.slot() for _ in node.params]
-        local = {**names.local, **{name: ["local", slot] for name, slot in zip(node.params, slots, strict=True)}}
-        return ["fn", len(slots), slots, self.lower(node.body, names.inner(local=local))]
-
-    def _known(self, name: str, names: Names) -> bool:
-        return name in names.local or self.names.knows(name)
-
-    def _meaning(
-        self, node: Expr, heads: set[str], alone: set[str], names: Names, *, quiet: bool
-    ) -> tuple[str | None, int, dict[str, Lowered]] | None:
-        """Which names speak of the element: (the first of them, its slot, name → lowered)."""
-        unbound_heads = [name for name in _ordered(node, heads) if not self._known(name, names)]
-        unbound_alone = [name for name in _ordered(node, alone) if not self._known(name, names)]
-        if len(unbound_heads) > 1:
-            self.problem(
-                node.at,
-                "opl.script.two-elements",
-                f"'{unbound_heads[0]}' and '{unbound_heads[1]}' both seem to be the element",
-                f"write a lambda: {unbound_heads[0]} => …",
-            )
-            return None
-        slot = self.slot()
-        if unbound_heads:
-            return unbound_heads[0], slot, {unbound_heads[0]: ["local", slot]}
-        if unbound_alone:
-            return unbound_alone[0], slot, {name: ["own", slot, name] for name in unbound_alone}
-        first = next(iter(_ordered(node, heads | alone)), None)
-        if first is None:
-            return None, slot, {}
-        if not quiet and not self._holds_a_key(node):
-            self._suggest_lambda(node, first)
-        element = ["local", slot] if first in heads else ["own", slot, first]
-        return first, slot, {first: element}
-
-    def _holds_a_key(self, node: Expr) -> bool:
-        """Whether the predicate is a variable that only ever holds strings: the name of a field."""
-        values = self.names.values.get(node.name, []) if isinstance(node, Name) else []
-        return bool(values) and all(isinstance(each, Const) and type(each.value) is str for each in values)
-
-    def _suggest_lambda(self, node: Expr, first: str) -> None:
-        self.problem(
-            node.at,
-            "opl.script.bound-element",
-            f"every name in this predicate is bound; '{first}' is taken for the element",
-            f"write a lambda: x => … with x for '{first}'",
-            severity=Severity.WARNING,
-        )
-
-    def _names_of(self, node: Expr, names: Names) -> tuple[set[str], set[str]]:
-        """The names of a bare predicate: heads of paths, and those that stand alone."""
-        heads: set[str] = set()
-        alone: set[str] = set()
-        for name, head in _free(node, self.names):
-            (heads if head else alone).add(name)
-        return heads, alone
-
 
 def step_error() -> Expr:
     """A path's step without field and index, which the parser never builds."""
     raise AssertionError("a step is a field or an index")
-
-
-class _Everything(set[str]):
-    """Holds every name, so that nothing is warned of."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -545,59 +419,6 @@ class _Local(Expr):
     """The group inside an aggregate."""
 
     slot: int
-
-
-def _free(node: Any, names: Resolution) -> Iterator[tuple[str, bool]]:
-    """The names that belong to a predicate, in the order of the text, and whether each is the head of a path."""
-    match node:
-        case Name():
-            yield node.name, False
-        case Path(base=Name(name=name)):
-            yield name, True
-            for step in node.steps:
-                yield from _free(step.index, names)
-        case MethodCall(receiver=Name(name=name)):
-            yield name, True
-            method = method_of(node.name)
-            for index, argument in enumerate(node.args):
-                if method is None or index not in method.predicates:
-                    yield from _free(argument, names)
-        case Call():
-            inner = predicate_positions(node, names.values)
-            for index, argument in enumerate(node.args):
-                if index not in inner:
-                    yield from _free(argument, names)
-            spec = BUILTINS.get(node.name.upper())
-            for keyword, argument in node.keywords.items():
-                if spec is None or spec.keywords.get(keyword) not in inner:
-                    yield from _free(argument, names)
-        case Lambda():
-            return
-        case Where():
-            yield from _free(node.source, names)
-        case SlotPart():
-            yield from _free(node.value, names)
-        case None | str():
-            return
-        case _:
-            for child in children(node):
-                yield from _free(child, names)
-
-
-def _ordered(node: Expr, wanted: set[str]) -> list[str]:
-    """The wanted names in the order of the text, each once."""
-    found: dict[str, None] = {}
-    for each in _walk_names(node):
-        if each in wanted:
-            found.setdefault(each)
-    return list(found)
-
-
-def _walk_names(node: Any) -> Iterator[str]:
-    if isinstance(node, Name):
-        yield node.name
-    for child in children(node):
-        yield from _walk_names(child)
 
 
 def _shortened(text: str) -> str:

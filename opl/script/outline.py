@@ -18,7 +18,7 @@ from typing import Any
 from opl.script.calls import is_agent_call
 from opl.script.compiler import Compilation
 from opl.script.parser import parse
-from opl.script.scanner import KEYWORDS, Kind, scan
+from opl.script.scanner import scan
 from opl.script.syntax import (
     Await,
     Block,
@@ -45,6 +45,7 @@ from opl.script.syntax import (
     While,
     walk,
 )
+from opl.script.tokens import KEYWORDS, Kind
 
 Step = dict[str, Any]
 _KINDS = {

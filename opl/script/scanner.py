@@ -21,106 +21,13 @@ Source: docs/language.md, section Text.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
 
 from opl.errors import Problem
+from opl.script.tokens import KEYWORDS, MAX_NESTING, Kind, Line, Token
 
 MAX_SOURCE_BYTES = 256 * 1024
-MAX_NESTING = 64
 MAX_PROBLEMS = 200  # of one text; more would help nobody
 
-
-class Kind(StrEnum):
-    """What a token is."""
-
-    NAME = "name"
-    NUMBER = "number"
-    STRING = "string"
-    TEMPLATE = "template"  # a bare {{expression}}
-    OPERATOR = "operator"
-    END = "end"
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One word of the text."""
-
-    kind: Kind
-    text: str  # as written
-    line: int  # counts from 1, of the file
-    column: int  # counts from 1
-    spaced: bool  # a blank, a line end or nothing stands before it
-    value: Any = None  # of a number or string: what it means
-
-    @property
-    def upper(self) -> str:
-        """A name as keywords are compared; any other token as it is."""
-        return self.text.upper() if self.kind is Kind.NAME else self.text
-
-    def is_op(self, *texts: str) -> bool:
-        """Whether the token is one of these operators."""
-        return self.kind is Kind.OPERATOR and self.text in texts
-
-    def is_word(self, *words: str) -> bool:
-        """Whether the token is one of these keywords, in any case."""
-        return self.kind is Kind.NAME and self.text.upper() in words
-
-
-@dataclass(slots=True)
-class Line:
-    """A logical line."""
-
-    indent: int  # blanks before its first token
-    number: int  # of the physical line it begins on
-    tokens: list[Token] = field(default_factory=list)
-    broken: bool = False  # the scanner already reported what is wrong with it
-
-
-# Words that begin a statement, in the dialect of the seeds and in the wider one.
-KEYWORDS = frozenset(
-    [
-        "STATE",
-        "UPDATE",
-        "SET",
-        "APPEND",
-        "IF",
-        "ELSE",
-        "ELIF",
-        "SWITCH",
-        "CASE",
-        "DEFAULT",
-        "WHILE",
-        "LOOP",
-        "FOR",
-        "FOREACH",
-        "BREAK",
-        "CONTINUE",
-        "EVENT",
-        "SEND",
-        "AWAIT",
-        "TIMEOUT",
-        "PARALLEL",
-        "BRANCH",
-        "WAIT",
-        "TRACK",
-        "TRY",
-        "CATCH",
-        "PERSIST",
-        "SHARE",
-        "RETURN",
-        "USE",
-        "SPAWN",
-        "EMIT",
-        "AGGREGATE",
-        "TERMINATE",
-        "ASSERT",
-        "COMPUTE",
-        "CALCULATE",
-        "STORE",
-    ]
-)
 
 UNITS = {"ms": 0.001, "s": 1, "sec": 1, "min": 60, "h": 3600, "d": 86400}
 _TOKEN = re.compile(

@@ -46,13 +46,21 @@ class Agent:
         return {**copy(self.details), "agent_id": self.agent_id, "profile": self.profile, "status": status}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """What a checkpoint remembers."""
+
+    state: Any  # what the script gave it
+    entities: dict[EntityKey, dict[str, Any]]  # all of that time, by type and id
+
+
 @dataclass(slots=True)
 class World:
     """The agents, entities and notes of one run."""
 
     agents: dict[str, Agent] = field(default_factory=dict)
     entities: dict[EntityKey, dict[str, Any]] = field(default_factory=dict)  # properties by type and id
-    checkpoints: dict[str, Any] = field(default_factory=dict)  # saved states by checkpoint id
+    checkpoints: dict[str, Saved] = field(default_factory=dict)  # by checkpoint id, in order of being made
     metrics: dict[str, Any] = field(default_factory=dict)  # the latest tracked value of each name
     decisions: list[dict[str, Any]] = field(default_factory=list)  # in order of being made
     seen: list[dict[str, Any]] = field(default_factory=list)  # {name, data} of every event so far
@@ -101,7 +109,7 @@ class World:
     def terminate(self, data: Data, _at: int = 0) -> Any:
         """The agent that was terminated, or the list of them for a list of ids or ``ALL``."""
         wanted = data.get("agent_id", data.get("agents"))
-        if to_text(wanted).upper() == "ALL":
+        if data.get("all") is True or to_text(wanted).upper() == "ALL":
             wanted = [agent.agent_id for agent in self.agents.values() if agent.active]
         if type(wanted) is list:
             return [self._terminated(each) for each in wanted]
@@ -175,14 +183,19 @@ class World:
     # ------------------------------------------------------------ primitives
 
     def checkpoint(self, data: Data, _at: int = 0) -> str:
-        """Save a state; its id."""
+        """Remember a state, and the entities as they are; the checkpoint's id."""
         name = f"checkpoint_{len(self.checkpoints) + 1}"
-        self.checkpoints[name] = copy(data.get("state"))
+        self.checkpoints[name] = Saved(state=copy(data.get("state")), entities=copy_entities(self.entities))
         return name
 
     def rollback(self, data: Data, _at: int = 0) -> Any:
-        """The state that a checkpoint saved, null for an id that names none."""
-        return copy(self.checkpoints.get(to_text(data.get("checkpoint_id"))))
+        """The state that a checkpoint remembers, its entities being back; null for an id that names none."""
+        saved = self.checkpoints.get(to_text(data.get("checkpoint_id")))
+        if saved is None:
+            return None
+        self.entities.clear()
+        self.entities.update(copy_entities(saved.entities))
+        return copy(saved.state)
 
     def observe(self, data: Data, _at: int = 0) -> dict[str, Any]:
         """``{subscription, patterns, events}``: the events so far whose names match one of the globs."""
@@ -234,6 +247,11 @@ class World:
             "metrics": copy(self.metrics),
             "agents": [agent.to_json() for agent in self.agents.values()],
         }
+
+
+def copy_entities(entities: Mapping[EntityKey, dict[str, Any]]) -> dict[EntityKey, dict[str, Any]]:
+    """Entities that change no more when the others do."""
+    return {key: copy(properties) for key, properties in entities.items()}
 
 
 def _has(fields: Data, wanted: Data) -> bool:

@@ -31,7 +31,7 @@ class TokenAuthentication(BaseAuthentication):
             return None
         token = tokens.find(secret=secret.strip(), now=timezone.now())
         if token is None:
-            raise AuthenticationFailed("this token is unknown, expired or revoked; make a new one on /tokens")
+            raise AuthenticationFailed("this token is unknown, expired or revoked; make a new one on /settings/tokens/")
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:
@@ -39,7 +39,7 @@ class TokenAuthentication(BaseAuthentication):
         return 'Bearer realm="hub"'
 
 
-class TokenScheme(OpenApiAuthenticationExtension):
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the OpenAPI description names it."""
 
     target_class = "registry.api.authentication.TokenAuthentication"
@@ -47,4 +47,8 @@ class TokenScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         """A bearer token."""
-        return {"type": "http", "scheme": "bearer", "description": "A token from /tokens, with the scope needed."}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token from /settings/tokens/, with the scope needed.",
+        }

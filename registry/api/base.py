@@ -24,7 +24,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from registry.api.throttles import Allowance, ScopeThrottle
-from registry.models import Scope, Token
+from registry.models import Scope, Token, User
 from registry.services import idempotency
 
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -39,11 +39,18 @@ class HasScope(BasePermission):
         """True, or an exception that says which scope is missing."""
         scope = view.scope_for(request)
         if (scope != Scope.READ or view.needs_person) and not request.user.is_authenticated:
-            raise NotAuthenticated("send `Authorization: Bearer <token>`; make a token on /tokens")
+            raise NotAuthenticated("send `Authorization: Bearer <token>`; make a token on /settings/tokens/")
         token = request.auth
         if isinstance(token, Token) and not token.allows(scope):
             raise PermissionDenied(f"this token lacks the scope {scope}; it has {', '.join(token.scopes)}")
         return True
+
+
+def person(request: Request) -> User:
+    """Who is calling; a write has been refused before this to those who are not signed in."""
+    if not isinstance(request.user, User):
+        raise NotAuthenticated("send `Authorization: Bearer <token>`; make a token on /settings/tokens")
+    return request.user
 
 
 class HubView(APIView):

@@ -5,12 +5,18 @@ Inputs are validated here (types, sizes); what they mean is judged by the
 services. Answers are rendered by ``registry.api.render`` and described here.
 """
 
+# mypy: disable-error-code="assignment"
+# A serializer may have fields named like attributes of a field (`source`, `context`); DRF keeps them apart.
+
 from __future__ import annotations
 
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.request import Request
+
+from registry.errors import InvalidRequest
+from registry.services.reading import is_storable
 
 MAX_SOURCE = 1024 * 1024
 
@@ -19,7 +25,11 @@ def read_body(shape: type[serializers.Serializer[Any]], request: Request) -> dic
     """The request's body, checked; raises DRF's ValidationError, which names the fields."""
     checked = shape(data=request.data)
     checked.is_valid(raise_exception=True)
-    return dict(checked.validated_data)
+    values = dict(checked.validated_data)
+    for name, value in values.items():
+        if name != "source" and not is_storable(value):
+            raise InvalidRequest(name, "no text in it may hold the character NUL or half of a surrogate pair")
+    return values
 
 
 def read_query(shape: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
@@ -61,7 +71,7 @@ class ProblemDetails(Described):
     detail = serializers.CharField()
     code = serializers.CharField()
     problems = ProblemShape(many=True, required=False)
-    fields = serializers.DictField(required=False)  # type: ignore[assignment]
+    fields = serializers.DictField(required=False)
     retry_after = serializers.IntegerField(required=False)
 
 

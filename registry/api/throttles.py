@@ -71,7 +71,7 @@ class ScopeThrottle(BaseThrottle):
             reset_seconds=WINDOW_SECONDS - used,
         )
         view.allowance = self.allowance
-        return count <= limit
+        return bool(count <= limit)
 
     def wait(self) -> float | None:
         """Seconds until the caller may try again."""

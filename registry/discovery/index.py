@@ -111,7 +111,8 @@ def match_tiers(terms: Sequence[str], fields: Sequence[Field], *, limit: int) ->
     if not terms or not fields:
         return []
     clause = _sqlite_clause if connection.vendor == "sqlite" else _postgres_clause
-    parts, values = [], []
+    parts: list[str] = []
+    values: list[str | int] = []
     for place, field in enumerate(fields):
         sql, query = clause(terms, field)
         parts.append(f"SELECT * FROM ({sql.format(place=place)}) AS t{place}")  # noqa: S608  our own text only

@@ -24,7 +24,7 @@ from registry.services import finding
 class RegistryCommand(BaseCommand):
     """The base of the registry's commands."""
 
-    requires_system_checks: list[str] = []  # type: ignore[assignment]
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """``--json`` and ``--as`` for all."""

@@ -45,6 +45,11 @@ def dumps(value: Any) -> str:
 class JsonText(TextField):
     """A JSON value in a text column, loaded when it is read; keys stay in the order they were given."""
 
+    # What django-stubs reads: any JSON may be set, and is got back.
+    _pyi_private_set_type: Any
+    _pyi_private_get_type: Any
+    _pyi_lookup_exact_type: Any
+
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
         return None if value is None or value == "" else json.loads(value)
 

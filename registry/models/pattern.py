@@ -170,7 +170,7 @@ class Pattern(models.Model):
         """
         versions = self.versions.select_related("pattern__owner")
         if not wanted:
-            return versions.filter(pk=self.shown_id).first()
+            return versions.filter(pk=self.shown_id or 0).first()
         if len(wanted) == 64:
             return versions.filter(digest=wanted).first()
         found = versions.filter(version=wanted).first()

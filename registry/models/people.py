@@ -21,7 +21,7 @@ from registry.models.names import name_from, validate_name
 class User(AbstractUser):
     """A person who can sign in."""
 
-    username_validator = validate_name
+    username_validator = validate_name  # type: ignore[assignment]  # any validator serves
     username = models.CharField(
         "username",
         max_length=64,

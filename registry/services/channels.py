@@ -13,7 +13,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from registry.errors import InvalidRequest, NotAllowed, RowMoved
-from registry.models import Channel, ChannelMove, Pattern, PatternVersion, User
+from registry.models import Channel, ChannelMove, Owner, Pattern, PatternVersion, User
 from registry.models.names import is_name
 from registry.services import audit, webhooks
 
@@ -42,8 +42,8 @@ def move(
         InvalidRequest: a bad name, a yanked version, or one of another pattern.
         RowMoved: somebody moved it first.
     """
-    channel = Channel.objects.select_related("version").filter(pattern=pattern, name=name).first()
     _check(pattern=pattern, name=name, version=version)
+    channel = Channel.objects.select_related("version").filter(pattern=pattern, name=name).first()
     if not by_verdict:
         _check_person(pattern=pattern, channel=channel, user=user)
     if channel is not None and expected_revision is not None and channel.revision != expected_revision:
@@ -144,15 +144,41 @@ def protect(*, pattern: Pattern, name: str, is_protected: bool, user: User, now:
     return channel
 
 
-def after_publish(*, pattern: Pattern, version: PatternVersion, user: User | None, now: datetime) -> None:
-    """``latest`` to the highest usable version; ``stable`` to the first release there is."""
-    channels = {channel.name: channel for channel in pattern.channels.all()}
-    newest = pattern.versions.usable().light().in_order().first() or version
-    common = {"pattern": pattern, "user": user, "via": "publish", "reason": "", "now": now}
-    point(name=Channel.LATEST, version=newest, channel=channels.get(Channel.LATEST), **common)
-    if Channel.STABLE not in channels and "-" not in version.version.partition("+")[0]:
-        point(name=Channel.STABLE, version=version, channel=None, **common)
-    refresh_heads(pattern)
+def after_publish(
+    *,
+    pattern: Pattern,
+    version: PatternVersion,
+    newest: PatternVersion | None,
+    user: User | None,
+    now: datetime,
+) -> None:
+    """
+    ``latest`` to the highest usable version; ``stable`` to the first release there is.
+
+    ``newest`` is the highest one before ``version`` came, None for the first.
+    """
+    channels = {channel.name: channel for channel in pattern.channels.all()} if newest is not None else {}
+    is_highest = newest is None or newest.is_yanked or version.sort_key > newest.sort_key
+    head = version if is_highest or newest is None else newest
+    latest = channels.get(Channel.LATEST)
+    point(
+        pattern=pattern, name=Channel.LATEST, version=head, channel=latest, user=user, via="publish", reason="", now=now
+    )
+    stable = channels.get(Channel.STABLE)
+    # What an author of another node wrote is never stable by itself: somebody here says so.
+    is_ours = pattern.owner.kind != Owner.Kind.REMOTE
+    if is_ours and stable is None and "-" not in version.version.partition("+")[0]:
+        stable = point(
+            pattern=pattern,
+            name=Channel.STABLE,
+            version=version,
+            channel=None,
+            user=user,
+            via="publish",
+            reason="",
+            now=now,
+        )
+    _set_heads(pattern, newest_id=head.pk, shown_id=stable.version_id if stable else head.pk)
 
 
 def after_yank(*, version: PatternVersion, user: User | None, now: datetime) -> None:
@@ -162,7 +188,8 @@ def after_yank(*, version: PatternVersion, user: User | None, now: datetime) -> 
     """
     pattern = version.pattern
     for channel in pattern.channels.filter(version=version):
-        target = version.successor if version.successor_id and version.successor.pattern_id == pattern.pk else None
+        successor = version.successor
+        target = successor if successor is not None and successor.pattern_id == pattern.pk else None
         if target is None and channel.name != Channel.LATEST:
             earlier = channel.moves.filter(to_version__yanked_at__isnull=True).select_related("to_version").first()
             target = earlier.to_version if earlier else None
@@ -183,11 +210,13 @@ def after_yank(*, version: PatternVersion, user: User | None, now: datetime) -> 
 
 def refresh_heads(pattern: Pattern) -> None:
     """Set ``newest`` and ``shown`` of the pattern from its versions and channels."""
-    versions = pattern.versions.light().in_order()
-    newest = versions.usable().first() or versions.first()
+    ids = pattern.versions.in_order().values_list("pk", flat=True)
+    newest = ids.filter(yanked_at__isnull=True).first() or ids.first()
     stable = pattern.channels.filter(name=Channel.STABLE).values_list("version_id", flat=True).first()
-    newest_id = newest.pk if newest else None
-    shown_id = stable or newest_id
+    _set_heads(pattern, newest_id=newest, shown_id=stable or newest)
+
+
+def _set_heads(pattern: Pattern, *, newest_id: int | None, shown_id: int | None) -> None:
     if (pattern.newest_id, pattern.shown_id) != (newest_id, shown_id):
         pattern.newest_id, pattern.shown_id = newest_id, shown_id
         Pattern.objects.filter(pk=pattern.pk).update(newest_id=newest_id, shown_id=shown_id)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from opl.document.diff import Change, diff, unified
+from opl.document.changes import Change
+from opl.document.diff import diff, unified
 from opl.document.model import Document
 from registry.models import PatternVersion
 from registry.services import analytics
@@ -30,8 +31,9 @@ class Comparison:
 def compare(before: PatternVersion, after: PatternVersion) -> Comparison:
     """The difference between any two versions, of one pattern or of two."""
     old, new = document_of(before), document_of(after)
+    changes: tuple[Change, ...] = ()
     if old is None or new is None:
-        lines, changes, same = tuple(unified(before.text, after.text)), (), before.digest == after.digest
+        lines, same = tuple(unified(before.text, after.text)), before.digest == after.digest
     else:
         found = diff(old, new)
         lines, changes, same = found.lines, found.changes, found.same_meaning

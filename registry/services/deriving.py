@@ -34,11 +34,14 @@ def fork(
     via: str,
     name: str = "",
     source: bytes | None = None,
-    visibility: str = Pattern.Visibility.PUBLIC,
+    visibility: str = "",
     reason: str = "",
 ) -> PatternVersion:
     """
     Copy a version under another name, with a text of its own where ``source`` is given.
+
+    Args:
+        visibility: "" for public where the origin is public, else private.
 
     Raises:
         NotThere: ``user`` may not see the version.
@@ -58,7 +61,7 @@ def fork(
             source=version.source_bytes if source is None else source,
             via=via,
             name=name,
-            visibility=visibility,
+            visibility=visibility or publishing.visibility_of_derived(version),
             now=now,
             forked_from=version,
             provenance={"forked_from": str(version), "digest": version.digest, "reason": reason},

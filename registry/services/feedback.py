@@ -215,9 +215,9 @@ def require_moderator(user: Any) -> None:
 
 def _hide(report: Report) -> None:
     if report.comment is not None:
-        Comment.objects.filter(pk=report.comment_id).update(is_hidden=True)
+        Comment.objects.filter(pk=report.comment.pk).update(is_hidden=True)
     elif report.rating is not None:
-        Rating.objects.filter(pk=report.rating_id).update(is_hidden=True)
+        Rating.objects.filter(pk=report.rating.pk).update(is_hidden=True)
         refresh_ratings(report.pattern)
     else:
         Pattern.objects.filter(pk=report.pattern_id).update(visibility=Pattern.Visibility.PRIVATE)

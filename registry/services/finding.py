@@ -18,7 +18,7 @@ from registry.models.version import VersionQuerySet
 
 def owner(name: str) -> Owner:
     """The owner of that name; raises NotThere."""
-    found = Owner.objects.filter(name=name).first() if _is_plausible(name) else None
+    found = Owner.objects.filter(name=name).first() if is_plausible(name) else None
     if found is None:
         raise NotThere(f"owner {name}")
     return found
@@ -41,7 +41,7 @@ def pinned(owner_name: str, name: str, wanted: str, user: Any) -> PatternVersion
         NotThere: no such version that ``user`` may see.
     """
     versions = _detailed(user).filter(pattern__owner__name=owner_name, pattern__name=name)
-    if not _is_plausible(owner_name, name, wanted):
+    if not is_plausible(owner_name, name, wanted):
         raise NotThere(f"version {owner_name}/{name}@{wanted}"[:200])
     found = versions.filter(version=wanted).first()
     if found is None:
@@ -52,7 +52,7 @@ def pinned(owner_name: str, name: str, wanted: str, user: Any) -> PatternVersion
     return found
 
 
-def _is_plausible(*names: str) -> bool:
+def is_plausible(*names: str) -> bool:
     """Whether these could be in the database at all: short, printable."""
     return all(0 < len(name) <= 100 and name.isprintable() for name in names)
 
@@ -62,7 +62,7 @@ def versions(references: Iterable[str], user: Any) -> dict[str, PatternVersion]:
     asked: dict[tuple[str, str, str], list[str]] = {}
     digests: dict[str, list[str]] = {}
     for reference in references:
-        if not _is_plausible(reference):
+        if not is_plausible(reference):
             continue
         name, _, wanted = reference.strip().partition("@")
         owner_name, slash, pattern_name = name.partition("/")
@@ -89,9 +89,9 @@ def versions(references: Iterable[str], user: Any) -> dict[str, PatternVersion]:
     channels = Channel.objects.filter(pattern__in=patterns.values("pk"), name__in=wanted_versions)
     for channel in channels.select_related("pattern__owner"):
         key = (channel.pattern.owner.name, channel.pattern.name)
-        row = by_name.get((*key, channel.name)) or rows.filter(pk=channel.version_id).first()
-        if row is not None:
-            by_name[*key, channel.name] = row
+        pointed = by_name.get((*key, channel.name)) or rows.filter(pk=channel.version_id).first()
+        if pointed is not None:
+            by_name[*key, channel.name] = pointed
     for wanted_key, written in asked.items():
         if wanted_key in by_name:
             found |= dict.fromkeys(written, by_name[wanted_key])
@@ -101,7 +101,7 @@ def versions(references: Iterable[str], user: Any) -> dict[str, PatternVersion]:
 def pattern(owner_name: str, name: str, user: Any) -> Pattern:
     """The pattern ``owner_name/name`` with owner and shown versions loaded; raises NotThere."""
     found = None
-    if _is_plausible(owner_name, name):
+    if is_plausible(owner_name, name):
         found = Pattern.objects.visible_to(user).for_list().named(owner_name, name).first()
     if found is None:
         raise NotThere(f"pattern {owner_name}/{name}"[:200])

@@ -242,7 +242,8 @@ def adapt_pattern(
     source = adapted_source(version, context=context, inputs=inputs or {})
     same_owner = owner == version.pattern.owner
     name = name or (f"{version.pattern.name[:56]}-adapted" if same_owner else version.pattern.name)
-    source = writing.with_next_version(source, Pattern.objects.filter(owner=owner, name=name).first())
+    target = Pattern.objects.filter(owner=owner, name=name).first()
+    source = writing.with_next_version(source, target)
     return publishing.publish(
         owner=owner,
         user=user,
@@ -250,6 +251,7 @@ def adapt_pattern(
         via=via,
         now=now,
         name=name,
+        visibility=publishing.visibility_of_derived(version) if target is None else "",
         parents=((version.digest, LineageEdge.Op.ADAPT),),
         provenance={"adapted_from": str(version), "context": dict(context)},
     )
@@ -389,6 +391,7 @@ def export_pattern(
         via=Via.EXPORT,
         now=now,
         name=name,
+        visibility=publishing.visibility_of_derived(version) if target is None else "",
         parents=((version.digest, LineageEdge.Op.LEARNED_FROM),),
         provenance={"exported_from": str(version), "runs": list(run_keys)[:200]},
     )

@@ -47,7 +47,7 @@ def set_member(*, owner: Owner, username: str, role: str, user: User, now: datet
         Conflict: it would leave the organisation without an administrator.
     """
     _check(owner, user)
-    person = User.objects.filter(username=username).first()
+    person = User.objects.filter(username=username).first() if username.isprintable() else None
     if person is None:
         raise NotThere(f"person {username}"[:200])
     if role not in Membership.Role.values:
@@ -71,7 +71,8 @@ def remove_member(*, owner: Owner, username: str, user: User, now: datetime) -> 
     if user.get_username() != username:
         _check(owner, user)
     with transaction.atomic():
-        deleted, _ = Membership.objects.filter(owner=owner, user__username=username).delete()
+        name = username if username.isprintable() else ""
+        deleted, _ = Membership.objects.filter(owner=owner, user__username=name).delete()
         if not deleted:
             raise NotThere(f"member {username}"[:200])
         _keep_an_administrator(owner)

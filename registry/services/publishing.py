@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from opl.document.diff import smallest_bump
 from opl.errors import Problem, Severity
@@ -146,8 +147,8 @@ def preview(
         wanted = _agreed_version(reading, version)
         patterns = _named(reading, name) if reading.ok else reading.patterns
     except InvalidRequest as error:
-        place = {"line": getattr(error, "line", 0), "column": getattr(error, "column", 0)}
-        problem = Problem(code=error.code, message=error.message, pointer=f"/{error.field}", **place)
+        line, column = reading.document.position(f"/{error.field}") if reading.document else (0, 0)
+        problem = Problem(code=error.code, message=error.message, pointer=f"/{error.field}", line=line, column=column)
         reading = replace(reading, problems=(*reading.problems, problem))
         wanted, patterns = "", reading.patterns
     return Preview(
@@ -315,41 +316,43 @@ class _Act:
         return str(max((v for v in wanted if v is not None), default=FIRST_VERSION))
 
     def _publish_one(self, item: ReadPattern, document: StoredDocument, version: str) -> PublishedVersion:
-        pattern = self._pattern(item)
-        versions = pattern.versions.select_related("pattern__owner")
-        same = versions.filter(digest=item.digest).first()
-        if same is not None:
-            return PublishedVersion(version=same, created=False)
-        taken = versions.filter(version=version).values_list("digest", flat=True).first()
-        if taken is not None:
-            raise VersionTaken(str(pattern), version, taken, next_version_of(pattern, item)[0])
-        before = pattern.newest
+        pattern, is_new = self._pattern(item)
+        if not is_new:
+            there = pattern.versions.filter(Q(digest=item.digest) | Q(version=version)).order_by()
+            found = dict(there.values_list("digest", "pk"))
+            if item.digest in found:
+                same = PatternVersion.objects.select_related("pattern__owner").get(pk=found[item.digest])
+                return PublishedVersion(version=same, created=False)
+            for digest in found:
+                raise VersionTaken(str(pattern), version, digest, next_version_of(pattern, item)[0])
+        before = None
+        if pattern.newest_id:
+            before = PatternVersion.objects.light().filter(pk=pattern.newest_id).first()
         row = self._version(item, document, pattern, version)
         self._edges(item, row, document, before)
-        channels.after_publish(pattern=pattern, version=row, user=self.user, now=self.now)
+        channels.after_publish(pattern=pattern, version=row, newest=before, user=self.user, now=self.now)
         self._describe(pattern, item, row)
         self._tell(row)
         return PublishedVersion(version=row, created=True)
 
-    def _pattern(self, item: ReadPattern) -> Pattern:
-        pattern = (
-            Pattern.objects.select_related("owner", "newest", "forked_from")
-            .filter(owner=self.owner, name=item.name)
-            .first()
-        )
-        if pattern is not None:
-            if self.visibility and self.visibility != pattern.visibility:
-                Pattern.objects.filter(pk=pattern.pk).update(visibility=self.visibility)
-                pattern.visibility = self.visibility
-            return pattern
-        return Pattern.objects.create(
-            owner=self.owner,
-            name=item.name,
-            visibility=self.visibility or Pattern.Visibility.PUBLIC,
-            forked_from=self.forked_from,
-            created_at=self.now,
-            updated_at=self.now,
-        )
+    def _pattern(self, item: ReadPattern) -> tuple[Pattern, bool]:
+        """The pattern of that name, and whether it was made now."""
+        pattern = Pattern.objects.filter(owner=self.owner, name=item.name).first()
+        if pattern is None:
+            made = Pattern.objects.create(
+                owner=self.owner,
+                name=item.name,
+                visibility=self.visibility or Pattern.Visibility.PUBLIC,
+                forked_from=self.forked_from,
+                created_at=self.now,
+                updated_at=self.now,
+            )
+            return made, True
+        pattern.owner = self.owner  # known already: no query for it later
+        if self.visibility and self.visibility != pattern.visibility:
+            Pattern.objects.filter(pk=pattern.pk).update(visibility=self.visibility)
+            pattern.visibility = self.visibility
+        return pattern, False
 
     def _version(self, item: ReadPattern, document: StoredDocument, pattern: Pattern, version: str) -> PatternVersion:
         parsed = item.document
@@ -484,6 +487,12 @@ class _Act:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+def visibility_of_derived(version: PatternVersion) -> str:
+    """What a pattern made from ``version`` starts with: nobody publishes a private text by copying it."""
+    is_public = version.pattern.visibility == Pattern.Visibility.PUBLIC
+    return Pattern.Visibility.PUBLIC if is_public else Pattern.Visibility.PRIVATE
 
 
 def digest_of(source: bytes) -> str:

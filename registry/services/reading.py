@@ -8,6 +8,7 @@ and publish cannot disagree.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -127,6 +128,8 @@ def read(source: bytes, *, file: str = "") -> Reading:
     problems = report.problems
     if not patterns and not profiles and report.ok:
         problems = (*problems, _nothing(document))
+    if report.ok and not is_storable([document.value, *(pattern.program for pattern in patterns)]):
+        problems = (*problems, _unstorable(document.text))
     return Reading(source=source, problems=problems, document=document, patterns=patterns, profiles=profiles)
 
 
@@ -262,6 +265,33 @@ def _profiles(document: Document) -> tuple[tuple[str, Mapping[str, Any], str], .
     if not found and document.envelope is Envelope.COMPONENT and document.value and document.name:
         return ((document.name, document.value, document.strategy),)
     return found
+
+
+def is_storable(value: Any) -> bool:
+    """Whether every database can hold the value: no NUL and no lone surrogate in any text of it."""
+    if isinstance(value, str):
+        return "\0" not in value and not _SURROGATE.search(value)
+    if isinstance(value, Mapping):
+        return all(is_storable(key) and is_storable(inner) for key, inner in value.items())
+    return all(map(is_storable, value)) if isinstance(value, list | tuple) else True
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPED = re.compile(r"\\(?:0|x00|u0000|U00000000|u[dD][89a-fA-F])")
+
+
+def _unstorable(text: str) -> Problem:
+    """The error for such a text, at the first escape that could have made it."""
+    found = _ESCAPED.search(text)
+    before = text[: found.start()] if found else ""
+    return Problem(
+        code="registry.unstorable-character",
+        message="a text in the document holds the character NUL, or half of a surrogate pair",
+        hint="leave the escape out, or write the whole character",
+        line=before.count("\n") + 1,
+        column=len(before) - before.rfind("\n"),
+        length=len(found[0]) if found else 1,
+    )
 
 
 def _nothing(document: Document) -> Problem:

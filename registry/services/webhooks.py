@@ -166,7 +166,8 @@ def _send(delivery: WebhookDelivery, *, door: Door, now: datetime) -> tuple[int 
 
 
 def _delay(attempt: int) -> timedelta:
-    return min(FIRST_DELAY * 2 ** (attempt - 1), LONGEST_DELAY)
+    delay: timedelta = FIRST_DELAY * 2 ** (attempt - 1)
+    return min(delay, LONGEST_DELAY)
 
 
 def replay(*, delivery_id: int, user: User, now: datetime) -> WebhookDelivery:

@@ -126,7 +126,8 @@ def inputs(version: PatternVersion) -> list[Input]:
 
 def kind_of(item: Mapping[str, Any]) -> str:
     """The type of an input in words, from its schema or its default."""
-    schema = item.get("schema") if isinstance(item.get("schema"), Mapping) else item
+    found = item.get("schema")
+    schema: Mapping[str, Any] = found if isinstance(found, Mapping) else item
     kind = schema.get("type") or _json_type(item.get("default"))
     if kind in ("array", "list"):
         inner = schema.get("items")

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from pygments.lexer import RegexLexer, bygroups, words
 from pygments.lexers.data import JsonLexer, YamlLexer
 from pygments.lexers.markup import MarkdownLexer
-from pygments.token import Comment, Error, Generic, Keyword, Name, Number, Operator, Punctuation, String, _TokenType
+from pygments.token import Comment, Error, Generic, Keyword, Name, Number, Operator, Punctuation, String
 
 from opl.document.text import split_lines
 
@@ -38,7 +39,9 @@ class ScriptLexer(RegexLexer):
         "root": [
             (r"^##.*$", Generic.Heading),
             (r"#.*$", Comment),
-            (r"(EVENT)(\s+)([a-z_]\w*(?::\w+)*)", bygroups(Keyword, Punctuation, Name.Attribute)),
+            (r"(EVENT)(\s+)([a-z_]\w*(?::\w+)*)", bygroups(Keyword, Punctuation, Name.Attribute)),  # type: ignore[no-untyped-call]
+            # Followed by a colon they open a block where they are in upper case; `timeout: 60` is a key.
+            (r"(?-i:\b(?:PARALLEL|BRANCH|ELSE|TRY|CATCH|DEFAULT|TIMEOUT))(?=\s*:)", Keyword),
             (words(STATEMENTS, prefix=r"(?<![\w.])", suffix=r"(?![\w:(])"), Keyword),
             (r"(PARALLEL|ANY|ALL)(?=\()", Keyword),
             (r"(?<![\w.])(true|false|null|none)\b", Number),
@@ -58,7 +61,7 @@ class ScriptLexer(RegexLexer):
 
 
 # The first type that a token's type lies in decides; None is plain text.
-CLASSES: tuple[tuple[_TokenType, str | None], ...] = (
+CLASSES: tuple[tuple[Any, str | None], ...] = (
     (Keyword.Constant, "n"),
     (Keyword, "k"),
     (Comment, "c"),

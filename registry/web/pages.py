@@ -7,28 +7,29 @@ they may see but not do is 403 with the reason, a conflict is 409 with what to d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
 from django.forms import BaseForm
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 
 from registry.errors import Conflict, InvalidRequest, NotAllowed, NotThere, RegistryError
-from registry.models import Pattern, PatternVersion
+from registry.models import Pattern, PatternVersion, User
 from registry.web import panels
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def page(view: View) -> View:
     """Answer our errors as pages; a view that raises anything else has a bug."""
 
     @wraps(view)
-    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             return view(request, *args, **kwargs)
         except NotThere as error:
@@ -41,6 +42,13 @@ def page(view: View) -> View:
             return render(request, "registry/refused.html", {"reason": str(error)}, status=error.status)
 
     return answered
+
+
+def person(request: HttpRequest) -> User:
+    """Who is signed in; raises NotAllowed for nobody (``page`` then leads to the sign-in page)."""
+    if not isinstance(request.user, User):
+        raise NotAllowed("sign in first")
+    return request.user
 
 
 def find_pattern(request: HttpRequest, owner: str, name: str) -> Pattern:
@@ -117,6 +125,7 @@ def dialog(request: HttpRequest, template: str, context: dict[str, Any], *, stat
     return render(request, whole, context, status=status)
 
 
-def cursor_page(rows: Sequence[Any], size: int) -> tuple[list[Any], bool]:
+def cursor_page(rows: Iterable[Any], size: int) -> tuple[list[Any], bool]:
     """The first ``size`` rows of ``size + 1`` fetched, and whether there are more."""
-    return list(rows[:size]), len(rows) > size
+    fetched = list(rows)
+    return fetched[:size], len(fetched) > size

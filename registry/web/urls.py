@@ -20,7 +20,7 @@ from registry.web.views import (
     publishing,
 )
 
-of_pattern = [
+of_pattern: list[URLPattern | URLResolver] = [
     path("", page(pattern.overview), name="pattern"),
     path("source/", page(pattern.source), name="source"),
     path("versions/", page(pattern.versions), name="versions"),
@@ -34,6 +34,7 @@ of_pattern = [
     path("analytics.csv", page(analytics.analytics_csv), name="analytics-csv"),
     path("discussion/", page(pattern.discussion), name="discussion"),
     path("provenance/", page(pattern.provenance), name="provenance"),
+    path("export/", page(publishing.export), name="export"),
     path("compare/", page(compare.compare), name="compare"),
     path("edit/", page(changes.edit), name="edit"),
     path("fork/", page(publishing.fork), name="fork"),
@@ -43,10 +44,11 @@ of_pattern = [
     path("report/", page(feedback.report), name="report"),
 ]
 
-pages = [
+pages: list[URLPattern | URLResolver] = [
     path("patterns/", page(browse.patterns), name="patterns"),
     path("patterns/<str:owner>/<str:name>/", include(of_pattern)),
     path("owners/<str:name>/", page(browse.owner_page), name="owner"),
+    path("recommend/", page(browse.recommend), name="recommend"),
     path("leaderboards/", page(browse.leaderboards), name="leaderboards"),
     path("publish/", page(publishing.publish), name="publish"),
     path("publish/check/", page(publishing.check), name="publish-check"),

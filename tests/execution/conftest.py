@@ -8,7 +8,7 @@ import pytest
 
 from execution.agents import roster
 from execution.models import stored
-from execution.services import engine, faults, profiles, sessions
+from execution.services import counting, engine, faults, profiles, sessions
 from tests.execution.factories import Clock
 
 
@@ -24,6 +24,7 @@ def _fresh_process() -> Iterator[None]:
 def forget() -> None:
     """As a new process would begin."""
     sessions.drop_all()
+    counting.forget()
     engine.forget_programs()
     stored.forget_seen()
     profiles.forget_profiles()

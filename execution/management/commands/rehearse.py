@@ -64,8 +64,14 @@ class Command(BaseCommand):
             outcome = Rehearsal(file=options["file"], problems=refused.problems)
         text = _shown(outcome, as_json=options["json"], stream=self.stdout)
         encoding = getattr(self.stdout, "encoding", None) or "utf-8"
-        # In JSON a character that the terminal cannot show, or half a surrogate pair, is an escape.
-        self.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding), ending="")
+        # What the terminal cannot show, and half a surrogate pair: in JSON an escape, else a question mark.
+        spare = "backslashreplace" if options["json"] else "replace"
+        try:
+            self.stdout.write(text.encode(encoding, spare).decode(encoding), ending="")
+            self.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read it (`| head`) has enough; nothing is left to say on the way out.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if outcome.exit_status:
             sys.exit(outcome.exit_status)
 

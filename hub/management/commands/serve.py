@@ -103,7 +103,7 @@ class Supervisor:
 
 class Command(BaseCommand):
     help = "Start the web server and the workers, and restart what dies."
-    requires_system_checks: Sequence[str] = ()
+    requires_system_checks: tuple[str, ...] = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--setup", action="store_true", help="make secrets, tables, library and a first account")
@@ -120,7 +120,9 @@ class Command(BaseCommand):
         Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
         children = [web(options["host"], port, options["processes"], environment)]
         if settings.WORKERS_EMBEDDED and not options["no_workers"]:
-            children.append(Child("worker", manage("worker"), environment))
+            # Trials have a process of their own: a candidate that hangs or floods delays nobody's run.
+            children.append(Child("worker", manage("worker", "--queue", "runs"), environment))
+            children.append(Child("trials", manage("worker", "--queue", "trials"), environment))
         if not read_environment(environment).secret_key:
             raise CommandError("HUB_SECRET_KEY is not set; export one, or let --setup make one for this machine")
         self.greet(environment["HUB_PUBLIC_URL"])
@@ -187,7 +189,7 @@ def free_port(host: str, wanted: int) -> int:
                 probe.bind((host, port))
             except OSError:
                 continue
-            return probe.getsockname()[1]
+            return int(probe.getsockname()[1])
     raise CommandError(f"no free port from {wanted} to {wanted + 49} on {host}; name one with --port")
 
 

@@ -9,6 +9,7 @@ decided when it begins and whenever a reply has come in.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from opl.script.machine.frame import Frame
@@ -37,7 +38,7 @@ class Inbox:
                 if _complete(wait):
                     self.state["instants"] = 0
                     return _answer(wait, late=False)
-        if not self._possible(wait):
+        if not _possible(wait, self._coming()):
             answer = self._hopeless(wait)
             return answer if self.state["ended"] is None else None  # stuck: nothing goes on
         f.data["pc"] = pc
@@ -73,13 +74,13 @@ class Inbox:
 
     def review(self) -> None:
         """Time out the AWAITs that nothing could answer any more."""
+        coming = self._coming()
         for branch_id in list(self.state["awaiting"]):
-            if branch_id in self.state["awaiting"]:
-                wait = self.run.branches[branch_id]["wait"]
-                if not self._possible(wait):
-                    answer = self._hopeless(wait, branch_id)
-                    if answer is not None:
-                        self._wake(branch_id, answer)
+            wait = self.run.branches[branch_id]["wait"]
+            if wait is not None and wait["kind"] == "await" and not _possible(wait, coming):
+                answer = self._hopeless(wait, branch_id)
+                if answer is not None:
+                    self._wake(branch_id, answer)
 
     def late(self, branch_id: str) -> None:
         """The time of an AWAIT is over."""
@@ -106,23 +107,12 @@ class Inbox:
 
     def _within_reach(self, sources: list[str] | None) -> int:
         """How many replies of the sources there are or will be."""
-        agents = [each["agent"] for each in self.state["inbox"]]
-        agents += [each["agent"] for each in self.state["outstanding"].values() if each["to"] != "branch"]
-        return sum(sources is None or agent in sources for agent in agents)
+        agents = Counter(each["agent"] for each in self.state["inbox"]) + self._coming()
+        return sum(count for agent, count in agents.items() if sources is None or agent in sources)
 
-    def _possible(self, wait: dict[str, Any]) -> bool:
-        """Whether what is outstanding could complete the wait."""
-        outstanding = self.state["outstanding"].values()
-        coming = [each["agent"] for each in outstanding if each["to"] != "branch"]
-        if wait["mode"] == "all":
-            missing = _missing(wait)
-            for agent in coming:
-                if agent in missing:
-                    missing.remove(agent)
-            return not missing
-        fitting = sum(wait["sources"] is None or agent in wait["sources"] for agent in coming)
-        wanted = (wait["count"] or 1) - len(wait["got"])
-        return fitting >= (1 if wait["partial"] else wanted) and fitting > 0
+    def _coming(self) -> Counter[str]:
+        """How many replies to the inbox are outstanding, by agent."""
+        return Counter(each["agent"] for each in self.state["outstanding"].values() if each["to"] != "branch")
 
     def _hopeless(self, wait: dict[str, Any], branch_id: str = "") -> dict[str, Any] | None:
         """The time-out of a wait that nothing could answer; very many in a row end the run."""
@@ -138,6 +128,19 @@ class Inbox:
         for entry in sorted(got, key=lambda each: each["n"]):
             self._offer(entry, branch_id)
         return {"late": True, "value": None}
+
+
+def _possible(wait: dict[str, Any], coming: Counter[str]) -> bool:
+    """Whether what is outstanding could complete the wait."""
+    if wait["mode"] == "all":
+        missing = Counter(_missing(wait))
+        if wait["partial"]:
+            return any(coming[agent] > 0 for agent in missing)
+        return all(coming[agent] >= count for agent, count in missing.items())
+    sources = wait["sources"]
+    fitting = coming.total() if sources is None else sum(coming[agent] for agent in set(sources))
+    wanted = (wait["count"] or 1) - len(wait["got"])
+    return fitting > 0 and (wait["partial"] or fitting >= wanted)
 
 
 def _missing(wait: dict[str, Any]) -> list[str]:

@@ -14,7 +14,9 @@ from typing import Any
 
 from opl.errors import AssertionFailed, LimitExceeded, MachineError, ScriptError, TypeMismatch
 from opl.script import values
-from opl.script.machine import functions as functions  # registers calls and methods with link
+from opl.script.machine import functions as functions  # these three make link know their operations
+from opl.script.machine import operators as operators
+from opl.script.machine import texts as texts
 from opl.script.machine.frame import MISSING, Frame
 from opl.script.machine.link import Closure, link, links, owned, placed
 from opl.script.values import copy, equal, is_number, to_text, with_article
@@ -342,6 +344,7 @@ def restore_index(f: Frame, before: Any) -> None:
 def members(f: Frame, source: Any, names: int, line: int, column: int) -> list[Any]:
     """What FOREACH goes over: elements, keys, or pairs; of null nothing, with a warning."""
     if type(source) is list:
+        f.charge(16 * len(source))
         return source if names == 1 else [[index, item] for index, item in enumerate(source)]
     if type(source) is dict:
         return list(source) if names == 1 else [[key, value] for key, value in source.items()]

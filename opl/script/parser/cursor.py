@@ -8,8 +8,8 @@ END, placed where the line stops, so that "something is missing" has a place.
 from __future__ import annotations
 
 from opl.errors import Problem, Severity
-from opl.script.scanner import Kind, Token
 from opl.script.syntax import At
+from opl.script.tokens import Kind, Token
 
 
 class Unreadable(Exception):

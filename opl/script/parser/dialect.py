@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from opl.script.parser.cursor import Cursor, Unreadable, problem_at
 from opl.script.parser.statements import Statements, own_name
-from opl.script.scanner import Kind, Line
 from opl.script.syntax import (
     Append,
     Assert,
@@ -51,6 +50,7 @@ from opl.script.syntax import (
     Wait,
     While,
 )
+from opl.script.tokens import Kind, Line
 
 _SECONDS = {"MS": 0.001, "MILLISECONDS": 0.001, "SECOND": 1, "SECONDS": 1, "MINUTE": 60, "MINUTES": 60, "HOURS": 3600}
 _AWAIT_FIELDS = frozenset(
@@ -67,6 +67,7 @@ _AWAIT_FIELDS = frozenset(
     ]
 )
 SPAWNED, NUMBER = "%spawned", "%number"  # hidden names of a SPAWN with a count
+RECEIVER = "%receiver"  # hidden name of a SEND to several
 
 
 class Dialect(Statements):
@@ -191,9 +192,14 @@ class Dialect(Statements):
                 problem_at(at, "opl.syntax.send", "SEND needs to and message", "write SEND {to: agent, message: …}")
             )
         prompt = fields.pop("message", None) or fields.pop("prompt")
-        entries: list[tuple[str | Expr, Expr]] = [("agent_id", own_name(fields.pop("to"))), ("prompt", prompt)]
+        receiver = fields.pop("to")
+        agent = Name(at=at, name=RECEIVER) if isinstance(receiver, ListOf) else own_name(receiver)
+        entries: list[tuple[str | Expr, Expr]] = [("agent_id", agent), ("prompt", prompt)]
         data = ObjectOf(at=at, entries=[*entries, *fields.items()])
-        return Event(at=at, name="completion:async", data=data, bind=self.binding(cursor))
+        event = Event(at=at, name="completion:async", data=data, bind=self.binding(cursor))
+        if not isinstance(receiver, ListOf):
+            return event
+        return ForEach(at=at, names=[RECEIVER], source=own_name(receiver), body=[event], text=self._text(at))
 
     def _terminate(self, cursor: Cursor, line: Line, at: At) -> Stmt | None:
         entry: tuple[str | Expr, Expr] = ("all", Const(at=at, value=True))

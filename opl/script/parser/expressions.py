@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from opl.script import templates
 from opl.script.parser.cursor import Cursor, Unreadable
-from opl.script.scanner import MAX_NESTING, Kind, Token, scan
+from opl.script.scanner import scan
 from opl.script.syntax import (
     At,
     Call,
@@ -36,6 +36,7 @@ from opl.script.syntax import (
     Unary,
     Where,
 )
+from opl.script.tokens import MAX_NESTING, Kind, Token
 
 _LITERALS = {"TRUE": True, "FALSE": False, "NULL": None}
 _OPERATOR_WORDS = ("AND", "OR", "IN", "WHERE", "NOT")
@@ -80,7 +81,7 @@ class Expressions:
     def expression(self) -> Expr:
         """Any expression, lambdas excepted."""
         self.depth += 1
-        if self.depth > MAX_NESTING:
+        if self.depth > MAX_NESTING + 1:
             raise self._too_deep("the expression is nested")
         found = self._choice()
         self.depth -= 1

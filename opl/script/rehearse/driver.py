@@ -20,14 +20,13 @@ from typing import Any
 from opl.script.chance import Chance
 from opl.script.compiler import compile_script
 from opl.script.effects import Effect, EventEffect, Input, completion_result, timed_out
-from opl.script.machine import start, step
+from opl.script.machine import start, step, variables
 from opl.script.rehearse import simulated
 from opl.script.rehearse.agents import DEFAULT_LATENCY_SECONDS, Cast, Line
 from opl.script.values import copy, normal_number, normalise, stringify, to_text
 from opl.script.world import EMITTED, LOCAL_EVENTS, World, names_of
 
 START_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z, where every rehearsal's clock begins
-DEFAULT_AWAIT_SECONDS = 120.0
 RUN_SECONDS = 24 * 3600  # virtual time that a run may take
 _SILENT = frozenset({"agent:status", "agent:progress", "agent:result", "orchestration:request_termination"})
 _REPLY, _TIMER = 0, 1  # what happens first at one instant
@@ -71,7 +70,6 @@ class Stage:
         self._replies: dict[int, Any] = {}  # by seq, on their way
         self._timers: set[int] = set()
         self._asked: dict[str, int] = {}  # questions of each agent and kind, for simulated answers
-        self._broadcast: dict[str, list[tuple[int, Any]]] = {}  # answers to broadcasts by agent: (due, value)
         self._ended = False
 
     def play(self) -> Record:
@@ -183,7 +181,7 @@ class Stage:
             return Planned(value=self.world.answer(name, data, self.now))
         if name.startswith("primitive:"):
             return self._primitive(name.removeprefix("primitive:"), effect, data)
-        if name in ("judgement:ask", "human:ask", "orchestration:start"):
+        if name in ("judgement:ask", "human:ask", "orchestration:start", "strategy:use"):
             return self._imagine(name, effect, data)
         return Planned(value=None if name in _SILENT else dict(EMITTED))
 
@@ -263,7 +261,7 @@ class Stage:
 
     def _child(self, data: Mapping[str, Any], effect: EventEffect) -> Planned:
         """A pattern that the run starts; here it has a simulated result."""
-        pattern = to_text(data.get("pattern"))
+        pattern = to_text(data.get("pattern") or data.get("strategy"))
         self.record.simulated.add(pattern)
         draw, _ = self._draw(f"pattern {pattern}")
         shape = effect["shape"]
@@ -277,43 +275,11 @@ class Stage:
         if name == "delegate_subtask":
             agent_id = next(iter(names_of(data.get("agent_id"))), "default")
             return self._question(agent_id, to_text(data.get("task")), effect, {})
-        if name == "broadcast_task":
-            return self._send_to_all(effect, data)
-        if name == "await_responses":
-            return self._gather(data)
         if name == "start_pattern":
             return self._child(data, effect)
         if name in ("evaluate_results", "select_best", "should_continue"):
             return self._judge(name, effect, data)
         return Planned(value=dict(EMITTED))
-
-    def _send_to_all(self, effect: EventEffect, data: Mapping[str, Any]) -> Planned:
-        """Ask several agents the same; ``await_responses`` collects what they answer."""
-        task = to_text(data.get("task_description"))
-        agents = list(names_of(data.get("target_agents"))) or [each["agent_id"] for each in self.world.list_agents({})]
-        for agent_id in agents:
-            planned = self._question(agent_id, task, effect, {})
-            due = self.now + round(planned.seconds * 1000)
-            self._broadcast.setdefault(agent_id, []).append((due, planned.value))
-        return Planned(value={"sent_to": agents})
-
-    def _gather(self, data: Mapping[str, Any]) -> Planned:
-        """One answer of each agent, in their order; who is missing when time is up is a failed result."""
-        agents = list(names_of(data.get("agents"))) or list(self._broadcast)
-        given = data.get("timeout")
-        seconds = float(given) if isinstance(given, int | float) else DEFAULT_AWAIT_SECONDS
-        last = self.now + round(seconds * 1000)
-        values, until = [], self.now
-        for agent_id in agents:
-            waiting = self._broadcast.get(agent_id, [])
-            if waiting and waiting[0][0] <= last:
-                due, value = waiting.pop(0)
-                until = max(until, due)
-            else:
-                value = timed_out(agent_id=agent_id, seconds=seconds)
-                until = last if waiting else until
-            values.append(value)
-        return Planned(value=values, seconds=(until - self.now) / 1000)
 
     def _judge(self, name: str, effect: EventEffect, data: dict[str, Any]) -> Planned:
         """Conditions over tracked values are computed; what is left is a judge agent's to say."""
@@ -352,9 +318,10 @@ class Stage:
             return None
         program = compile_script(f"RETURN ({condition})").program
         names = set(program["inputs"]) if program else set()
-        if program is None or program["events"] or not names or not names <= set(self.world.metrics):
+        known = {**variables(self.state), **self.world.metrics}
+        if program is None or program["events"] or not names or not names <= set(known):
             return None
-        state = start(program, inputs={name: self.world.metrics[name] for name in names})
+        state = start(program, inputs={name: known[name] for name in names})
         _, effects = step(program, state, [{"kind": "start", "at": self.now}])
         end = effects[-1] if effects else {}
         return bool(end["result"]) if end.get("status") == "succeeded" else None

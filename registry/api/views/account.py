@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api import render, shapes
-from registry.api.base import HubView
+from registry.api.base import HubView, person
 from registry.api.paging import page
 from registry.api.views.publish import owner_for
 from registry.errors import NotThere
@@ -25,7 +25,7 @@ class MeView(HubView):
     @extend_schema(operation_id="me", responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request) -> Response:
         """The person, their owners with roles, and what the token may do."""
-        rows = Membership.objects.filter(user=request.user).select_related("owner").order_by("owner__name")
+        rows = Membership.objects.filter(user=person(request)).select_related("owner").order_by("owner__name")
         return Response(
             {
                 "user": request.user.get_username(),
@@ -47,13 +47,13 @@ class TokensView(HubView):
     @extend_schema(operation_id="tokens_list", responses={200: shapes.AnyPageShape})
     def get(self, request: Request) -> Response:
         """Without their secrets."""
-        return Response(page(request, Token.objects.filter(user=request.user), render.token))
+        return Response(page(request, Token.objects.filter(user=person(request)), render.token))
 
     @extend_schema(operation_id="token_create", request=shapes.TokenBody, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request) -> Response:
         """The answer holds the secret; it is shown this once."""
         body = shapes.read_body(shapes.TokenBody, request)
-        made = tokens.create(user=request.user, now=self.now, via="api", **body)
+        made = tokens.create(user=person(request), now=self.now, via="api", **body)
         return Response({**render.token(made.token), "token": made.secret}, status=201)
 
 
@@ -66,7 +66,7 @@ class TokenView(HubView):
     @extend_schema(operation_id="token_revoke", responses={204: None})
     def delete(self, request: Request, number: int) -> Response:
         """Make it useless."""
-        tokens.revoke(user=request.user, token_id=number, now=self.now, via="api")
+        tokens.revoke(user=person(request), token_id=number, now=self.now, via="api")
         return Response(status=204)
 
 
@@ -77,7 +77,9 @@ class OwnersView(HubView):
     def post(self, request: Request) -> Response:
         """An organisation that you administer."""
         body = shapes.read_body(shapes.OwnerBody, request)
-        return Response(render.owner(owners.create_organisation(user=request.user, now=self.now, **body)), status=201)
+        return Response(
+            render.owner(owners.create_organisation(user=person(request), now=self.now, **body)), status=201
+        )
 
 
 class OwnerView(HubView):
@@ -108,14 +110,14 @@ class MemberView(HubView):
         """Give a role."""
         body = shapes.read_body(shapes.MemberBody, request)
         row = owners.set_member(
-            owner=finding.owner(owner), username=username[:200], role=body["role"], user=request.user, now=self.now
+            owner=finding.owner(owner), username=username[:200], role=body["role"], user=person(request), now=self.now
         )
         return Response({"user": row.user.get_username(), "role": row.role})
 
     @extend_schema(operation_id="member_remove", responses={204: None})
     def delete(self, request: Request, owner: str, username: str) -> Response:
         """Take out, or leave."""
-        owners.remove_member(owner=finding.owner(owner), username=username[:200], user=request.user, now=self.now)
+        owners.remove_member(owner=finding.owner(owner), username=username[:200], user=person(request), now=self.now)
         return Response(status=204)
 
 
@@ -128,14 +130,14 @@ class DraftsView(HubView):
     @extend_schema(operation_id="drafts_list", responses={200: shapes.AnyPageShape})
     def get(self, request: Request) -> Response:
         """Newest first."""
-        return Response(page(request, Draft.objects.filter(user=request.user).select_related("owner"), render.draft))
+        return Response(page(request, Draft.objects.filter(user=person(request)).select_related("owner"), render.draft))
 
     @extend_schema(operation_id="draft_create", request=shapes.DraftBody, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request) -> Response:
         """Keep a text that nobody else sees."""
         body = shapes.read_body(shapes.DraftBody, request)
         row = drafts.save(
-            user=request.user,
+            user=person(request),
             owner=owner_for(request, body.get("owner", "")),
             source=body["source"].encode("utf-8", "surrogatepass"),
             title=body.get("title", ""),
@@ -154,7 +156,7 @@ class DraftView(HubView):
     @extend_schema(operation_id="draft_read", responses={200: OpenApiTypes.OBJECT, 404: shapes.ProblemDetails})
     def get(self, request: Request, number: int) -> Response:
         """With its text."""
-        return Response(render.draft(drafts.find(draft_id=number, user=request.user)))
+        return Response(render.draft(drafts.find(draft_id=number, user=person(request))))
 
     @extend_schema(
         operation_id="draft_save",
@@ -163,10 +165,10 @@ class DraftView(HubView):
     )
     def put(self, request: Request, number: int) -> Response:
         """Replace the text; ``expected_revision`` guards against another editor."""
-        row = drafts.find(draft_id=number, user=request.user)
+        row = drafts.find(draft_id=number, user=person(request))
         body = shapes.read_body(shapes.DraftBody, request)
         saved = drafts.save(
-            user=request.user,
+            user=person(request),
             owner=finding.owner(body["owner"]) if body.get("owner") else row.owner,
             source=body["source"].encode("utf-8", "surrogatepass"),
             title=body.get("title", ""),
@@ -179,7 +181,7 @@ class DraftView(HubView):
     @extend_schema(operation_id="draft_delete", responses={204: None})
     def delete(self, request: Request, number: int) -> Response:
         """Throw it away."""
-        drafts.delete(draft=drafts.find(draft_id=number, user=request.user), user=request.user)
+        drafts.delete(draft=drafts.find(draft_id=number, user=person(request)), user=person(request))
         return Response(status=204)
 
 
@@ -193,8 +195,8 @@ class DraftPublishView(HubView):
     )
     def post(self, request: Request, number: int) -> Response:
         """It becomes a version and is gone as a draft."""
-        row = drafts.find(draft_id=number, user=request.user)
-        answer = drafts.publish(draft=row, user=request.user, now=self.now, via="api")
+        row = drafts.find(draft_id=number, user=person(request))
+        answer = drafts.publish(draft=row, user=person(request), now=self.now, via="api")
         return Response(render.published(answer), status=201)
 
 
@@ -255,7 +257,7 @@ class WebhooksView(HubView):
         body = shapes.read_body(shapes.WebhookBody, request)
         row = webhooks.create(
             owner=finding.owner(owner),
-            user=request.user,
+            user=person(request),
             now=self.now,
             allow_loopback=getattr(settings, "FEDERATION_ALLOW_LOOPBACK", False),
             **body,
@@ -269,7 +271,7 @@ class WebhookView(HubView):
     @extend_schema(operation_id="webhook_remove", responses={204: None})
     def delete(self, request: Request, number: int) -> Response:
         """Forget it."""
-        webhooks.remove(webhook_id=number, user=request.user, now=self.now)
+        webhooks.remove(webhook_id=number, user=person(request), now=self.now)
         return Response(status=204)
 
 
@@ -281,7 +283,7 @@ class WebhookApproveView(HubView):
     @extend_schema(operation_id="webhook_approve", request=None, responses={200: OpenApiTypes.OBJECT})
     def post(self, request: Request, number: int) -> Response:
         """For administrators of the hub."""
-        return Response(render.webhook(webhooks.approve(webhook_id=number, user=request.user, now=self.now)))
+        return Response(render.webhook(webhooks.approve(webhook_id=number, user=person(request), now=self.now)))
 
 
 class DeliveriesView(HubView):
@@ -305,5 +307,5 @@ class ReplayView(HubView):
     @extend_schema(operation_id="delivery_replay", request=None, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request, number: int) -> Response:
         """As a new delivery of the same body."""
-        row = webhooks.replay(delivery_id=number, user=request.user, now=self.now)
+        row = webhooks.replay(delivery_id=number, user=person(request), now=self.now)
         return Response(render.delivery(row), status=201)

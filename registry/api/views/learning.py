@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api import render, shapes
-from registry.api.base import HubView
+from registry.api.base import HubView, person
 from registry.api.paging import page
 from registry.api.views.social import version_of
 from registry.errors import InvalidRequest, NotAllowed
@@ -178,7 +178,7 @@ class ExportView(HubView):
         body = shapes.read_body(shapes.ExportBody, request)
         made = learning.export_pattern(
             version=version_of(pattern, body.get("version", "")),
-            user=request.user,
+            user=person(request),
             owner=finding.owner(body["owner"]) if body.get("owner") else None,
             name=body.get("name", ""),
             learnings=body.get("learnings", ()),

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api import badge, render, shapes
-from registry.api.base import HubView, not_modified
+from registry.api.base import HubView, not_modified, person
 from registry.api.paging import cursor_for, limit_of, position_of
 from registry.discovery import filters, recommend, search
 from registry.services import analytics, editing, finding
@@ -113,7 +113,7 @@ class PatternView(HubView):
         """Edit title, description, tags or visibility; versions never change."""
         row = finding.pattern(owner, name, request.user)
         changes = shapes.read_body(shapes.EditBody, request)
-        editing.edit_pattern(pattern=row, user=request.user, now=self.now, **changes)
+        editing.edit_pattern(pattern=row, user=person(request), now=self.now, **changes)
         return Response(render.pattern(finding.pattern(owner, name, request.user)))
 
 

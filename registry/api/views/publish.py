@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api import render, shapes
-from registry.api.base import HubView
+from registry.api.base import HubView, person
 from registry.api.parsers import SOURCE_PARSERS, Arrived, source_of
 from registry.api.views.patterns import list_patterns
 from registry.models import Owner, Scope
@@ -24,7 +24,7 @@ PUBLISH_BODY = {
 
 def owner_for(request: Request, name: str) -> Owner:
     """The owner that was named, else the caller's own."""
-    return finding.owner(name) if name else request.user.own_owner
+    return finding.owner(name) if name else person(request).own_owner
 
 
 class PatternsView(HubView):
@@ -57,11 +57,11 @@ class PatternsView(HubView):
     def post(self, request: Request) -> Response:
         """Publish a source; the same bytes again give the same version with 200."""
         arrived = source_of(request)
-        options = dict(arrived.options)
+        options: dict[str, Any] = dict(arrived.options)
         owner = owner_for(request, options.pop("owner", ""))
         answer = publishing.publish(
             owner=owner,
-            user=request.user,
+            user=person(request),
             source=arrived.source,
             via="api",
             now=self.now,
@@ -100,7 +100,7 @@ def preview_of(request: Request, arrived: Arrived) -> publishing.Preview:
     options: dict[str, Any] = dict(arrived.options)
     name = options.pop("owner", "")
     signed_in = request.user.is_authenticated
-    owner = finding.owner(name) if name else request.user.own_owner if signed_in else None
+    owner = finding.owner(name) if name else person(request).own_owner if signed_in else None
     if owner is not None and not (signed_in and owner.can_publish(request.user)):
         owner = None
     return publishing.preview(

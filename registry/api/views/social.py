@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api import render, shapes
-from registry.api.base import HubView
+from registry.api.base import HubView, person
 from registry.api.paging import page
 from registry.api.views.publish import owner_for
 from registry.errors import InvalidRequest, NotThere
@@ -61,7 +61,7 @@ class ChannelView(HubView):
                 pattern=pattern,
                 name=channel,
                 version=version_of(pattern, body["version"]),
-                user=request.user,
+                user=person(request),
                 via="api",
                 now=self.now,
                 reason=body.get("reason", ""),
@@ -69,7 +69,7 @@ class ChannelView(HubView):
             )
         if "protected" in body:
             row = channels.protect(
-                pattern=pattern, name=channel, is_protected=body["protected"], user=request.user, now=self.now
+                pattern=pattern, name=channel, is_protected=body["protected"], user=person(request), now=self.now
             )
         if row is None:
             raise InvalidRequest("version", "say which version it should point to")
@@ -149,12 +149,12 @@ class ForkView(HubView):
         made = deriving.fork(
             version=version_of(pattern, body.get("version", "")),
             owner=owner_for(request, body.get("owner", "")),
-            user=request.user,
+            user=person(request),
             now=self.now,
             via="api",
             name=body.get("name", ""),
             source=source.encode("utf-8", "surrogatepass") if source is not None else None,
-            visibility=body.get("visibility") or Pattern.Visibility.PUBLIC,
+            visibility=body.get("visibility", ""),
             reason=body.get("reason", ""),
         )
         return Response(render.version(made), status=201, headers={"Location": render.row_path(made.pattern)})
@@ -171,7 +171,7 @@ class AdaptView(HubView):
         made = learning.adapt_pattern(
             version=version_of(pattern, body.get("version", "")),
             owner=owner_for(request, body.get("owner", "")),
-            user=request.user,
+            user=person(request),
             context=body["context"],
             inputs=body["inputs"],
             name=body.get("name", ""),
@@ -196,7 +196,7 @@ class MergeView(HubView):
         made = deriving.merge(
             ours=version_of(pattern, body.get("version", "")),
             theirs=finding.version(body["theirs"], request.user),
-            user=request.user,
+            user=person(request),
             now=self.now,
             via="api",
             choices=body["choices"],
@@ -228,7 +228,7 @@ class RatingsView(HubView):
         body = shapes.read_body(shapes.RatingBody, request)
         row = feedback.rate(
             version=version_of(pattern, body.get("version", "")),
-            user=request.user,
+            user=person(request),
             stars=body["stars"],
             words=body.get("words", ""),
             now=self.now,
@@ -239,7 +239,7 @@ class RatingsView(HubView):
     @extend_schema(operation_id="rating_withdraw", responses={204: None})
     def delete(self, request: Request, owner: str, name: str) -> Response:
         """Take one's own rating back."""
-        feedback.withdraw_rating(pattern=finding.pattern(owner, name, request.user), user=request.user)
+        feedback.withdraw_rating(pattern=finding.pattern(owner, name, request.user), user=person(request))
         return Response(status=204)
 
 
@@ -275,7 +275,7 @@ class CommentsView(HubView):
                 raise InvalidRequest("parent", "there is no such comment on this pattern")
         row = feedback.comment(
             pattern=pattern,
-            user=request.user,
+            user=person(request),
             text=body["text"],
             version=version_of(pattern, body["version"]) if body.get("version") else None,
             parent=parent,
@@ -303,7 +303,7 @@ class ReportView(HubView):
             raise InvalidRequest("subject", "there is no such rating or comment on this pattern")
         row = feedback.report(
             pattern=pattern,
-            user=request.user,
+            user=person(request),
             reason=body["reason"],
             rating=rating,
             comment=comment,
@@ -339,6 +339,6 @@ class ResolveView(HubView):
         """Uphold it (hides what it is about) or dismiss it."""
         body = shapes.read_body(shapes.ResolveBody, request)
         row = feedback.resolve(
-            report_id=number, user=request.user, uphold=body["uphold"], note=body.get("note", ""), now=self.now
+            report_id=number, user=person(request), uphold=body["uphold"], note=body.get("note", ""), now=self.now
         )
         return Response(render.report(row))

@@ -14,11 +14,12 @@ from django.db.models import Q
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry.api import render, shapes
-from registry.api.base import HubView, cached, not_modified, unchanged
+from registry.api import pinned, render, shapes
+from registry.api.base import HubView, cached, not_modified, person, unchanged
 from registry.api.paging import cursor_for, limit_of, position_of
 from registry.errors import NotThere
 from registry.models import PatternVersion, StoredDocument
@@ -28,11 +29,6 @@ from registry.services import comparing, finding, yanking
 def find_version(request: Request, owner: str, name: str, version: str) -> PatternVersion:
     """The version that a URL names, with what its answer needs, in one query where it is pinned."""
     return finding.pinned(owner, name, version, request.user)
-
-
-def is_pinned(row: PatternVersion, asked: str) -> bool:
-    """Whether the address names this very text."""
-    return asked in (row.version, row.digest)
 
 
 def is_public(row: PatternVersion) -> bool:
@@ -62,11 +58,22 @@ class VersionView(HubView):
     )
     def get(self, request: Request, owner: str, name: str, version: str) -> HttpResponse:
         """By number, digest or channel; the ETag is the digest."""
+        pin = pinned.find(owner, name, version, request.user)
+        if pin is not None:
+            if not_modified(request, pin.etag):
+                return unchanged(etag=pin.etag, pinned=True, public=pin.is_public)
+            body = pinned.KEPT.get(("json", *pin.key), lambda: _json(find_version(request, owner, name, version)))
+            answer = HttpResponse(body, content_type="application/json")
+            return cached(answer, etag=pin.etag, pinned=not pin.is_yanked, public=pin.is_public)
         row = find_version(request, owner, name, version)
-        etag, pinned, public = f'"{row.digest}"', is_pinned(row, version), is_public(row)
+        etag, is_digest, public = f'"{row.digest}"', version == row.digest, is_public(row)
         if not_modified(request, etag):
-            return unchanged(etag=etag, pinned=pinned, public=public)
-        return cached(Response(render.version(row)), etag=etag, pinned=pinned and not row.is_yanked, public=public)
+            return unchanged(etag=etag, pinned=is_digest, public=public)
+        return cached(Response(render.version(row)), etag=etag, pinned=is_digest and not row.is_yanked, public=public)
+
+
+def _json(row: PatternVersion) -> bytes:
+    return bytes(JSONRenderer().render(render.version(row)))
 
 
 class SourceView(HubView):
@@ -78,11 +85,21 @@ class SourceView(HubView):
     )
     def get(self, request: Request, owner: str, name: str, version: str) -> HttpResponse:
         """Byte for byte as it was published."""
+        pin = pinned.find(owner, name, version, request.user)
+        if pin is not None:
+            if not_modified(request, pin.etag):
+                return unchanged(etag=pin.etag, pinned=True, public=pin.is_public)
+            source = pinned.KEPT.get(("source", *pin.key), lambda: _source(pin.version_id))
+            return cached(plain(source), etag=pin.etag, pinned=True, public=pin.is_public)
         row = find_version(request, owner, name, version)
-        etag, pinned, public = f'"{row.digest}"', is_pinned(row, version), is_public(row)
+        etag, is_digest, public = f'"{row.digest}"', version == row.digest, is_public(row)
         if not_modified(request, etag):
-            return unchanged(etag=etag, pinned=pinned, public=public)
-        return cached(plain(row.source_bytes), etag=etag, pinned=pinned, public=public)
+            return unchanged(etag=etag, pinned=is_digest, public=public)
+        return cached(plain(row.source_bytes), etag=etag, pinned=is_digest, public=public)
+
+
+def _source(version_id: int) -> bytes:
+    return bytes(PatternVersion.objects.values_list("source", flat=True).get(pk=version_id))
 
 
 def plain(source: bytes) -> HttpResponse:
@@ -114,13 +131,15 @@ class DocumentView(HubView):
     )
     def get(self, request: Request, digest: str) -> HttpResponse:
         """The exact bytes, for whoever may see a pattern of it."""
+        if len(digest) != 64 or not digest.isalnum():
+            raise NotThere("document of that digest")
         visible = PatternVersion.objects.visible_to(request.user).values("document")
         row = (
-            StoredDocument.objects.filter(digest=digest[:64])
+            StoredDocument.objects.filter(digest=digest)
             .filter(Q(pk__in=visible) | Q(profiles__visibility="public"))
             .first()
         )
-        if row is None or len(digest) != 64:
+        if row is None:
             raise NotThere(f"document {digest[:80]}")
         etag = f'"{row.digest}"'
         if not_modified(request, etag):
@@ -138,7 +157,7 @@ class YankView(HubView):
         body = shapes.read_body(shapes.YankBody, request)
         yanking.yank(
             version=row,
-            user=request.user,
+            user=person(request),
             reason=body["reason"],
             successor=body.get("successor", ""),
             now=self.now,

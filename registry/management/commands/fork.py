@@ -23,7 +23,7 @@ class Command(RegistryCommand):
         parser.add_argument("reference", metavar="OWNER/NAME[@VERSION]")
         parser.add_argument("--owner", default="")
         parser.add_argument("--name", default="")
-        parser.add_argument("--visibility", default=Pattern.Visibility.PUBLIC, choices=Pattern.Visibility.values)
+        parser.add_argument("--visibility", default="", choices=["", *Pattern.Visibility.values])
         parser.add_argument("--reason", default="")
 
     def act(self, **options: Any) -> dict[str, Any]:

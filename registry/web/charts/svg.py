@@ -10,7 +10,7 @@ None leaves an attribute out; text is escaped.
 
 from __future__ import annotations
 
-from django.utils.html import conditional_escape
+from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 # Attributes of SVG that are written in camel case, which keyword arguments cannot express nicely.
@@ -22,7 +22,7 @@ Attribute = str | int | float | None
 def element(name: str, *children: object, **attributes: Attribute) -> SafeString:
     """One element with its children; plain text among them is escaped."""
     written = "".join(f' {_name(key)}="{_value(value)}"' for key, value in attributes.items() if value is not None)
-    inner = "".join(str(conditional_escape(child)) for child in children)
+    inner = "".join(_escaped(child) for child in children)
     return mark_safe(f"<{name}{written}>{inner}</{name}>" if inner else f"<{name}{written}/>")  # noqa: S308
 
 
@@ -75,9 +75,14 @@ def points(pairs: list[tuple[float, float]]) -> str:
     return " ".join(f"{number(x)},{number(y)}" for x, y in pairs)
 
 
+def _escaped(part: object) -> str:
+    """Text escaped, markup of ours as it is."""
+    return str(part) if isinstance(part, SafeString) else str(escape(str(part)))
+
+
 def _name(key: str) -> str:
     return CAMEL.get(key) or key.rstrip("_").replace("_", "-")
 
 
 def _value(value: str | int | float) -> str:
-    return number(value) if isinstance(value, float) else str(conditional_escape(value))
+    return number(value) if isinstance(value, float) else _escaped(value)

@@ -21,7 +21,7 @@ class SignUpForm(UserCreationForm):
 
     def clean_username(self) -> str:
         """Refuse a name that an organisation has, before the database does."""
-        name = self.cleaned_data["username"]
+        name: str = self.cleaned_data["username"]
         if Owner.objects.filter(name=name).exists() or User.objects.filter(username=name).exists():
             raise forms.ValidationError(_("Somebody has this name already; choose another."))
         return name

@@ -94,6 +94,24 @@ class ForkForm(OwnedForm):
     )
 
 
+class ExportForm(OwnedForm):
+    """What runs taught, as a new version."""
+
+    owner = OwnerField(label=_("Publish as"))
+    name = forms.CharField(label=_("Name"), required=False, max_length=64, help_text=_("Empty: a version of this one."))
+    lessons = forms.CharField(
+        label=_("Lessons"),
+        required=False,
+        max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=_("In your words, one on each line; they are kept in the document."),
+    )
+
+    def learnings(self) -> list[str]:
+        """The lessons."""
+        return [line.strip() for line in self.cleaned_data["lessons"].splitlines() if line.strip()]
+
+
 class EditForm(forms.Form):
     """What may be changed of a published pattern; its versions may not."""
 

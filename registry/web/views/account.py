@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST
 from registry.errors import InvalidRequest
 from registry.services import tokens as token_service
 from registry.web.forms.account import SignUpForm, TokenForm
-from registry.web.pages import blame
+from registry.web.pages import blame, person
 
 THEMES = ("light", "dark")
 
@@ -54,24 +54,24 @@ def theme(request: HttpRequest) -> HttpResponse:
 @login_required
 def tokens(request: HttpRequest) -> HttpResponse:
     """The person's tokens; a new one's secret is on the answer to its own POST and nowhere else."""
-    form = TokenForm(request.POST or None, user=request.user)
+    form = TokenForm(request.POST or None, user=person(request))
     made = None
     if request.method == "POST" and form.is_valid():
         now = timezone.now()
         days = form.cleaned_data["days"]
         try:
             made = token_service.create(
-                user=request.user,
+                user=person(request),
                 name=form.cleaned_data["name"],
                 scopes=form.cleaned_data["scopes"],
                 now=now,
                 expires_at=now + timedelta(days=days) if days else None,
                 via="web",
             )
-            form = TokenForm(user=request.user)
+            form = TokenForm(user=person(request))
         except InvalidRequest as error:
             blame(form, error)
-    context = {"form": form, "made": made, "tokens": request.user.tokens.all(), "now": timezone.now()}
+    context = {"form": form, "made": made, "tokens": person(request).tokens.all(), "now": timezone.now()}
     answer = render(request, "registry/tokens.html", context, status=_status(form))
     answer["Cache-Control"] = "no-store"
     return answer
@@ -81,7 +81,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
 @require_POST
 def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
     """End a token."""
-    token = token_service.revoke(user=request.user, token_id=token_id, now=timezone.now(), via="web")
+    token = token_service.revoke(user=person(request), token_id=token_id, now=timezone.now(), via="web")
     messages.success(request, _("%(token)s is revoked; requests with it are refused.") % {"token": token})
     return redirect("registry:tokens")
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import login_required
 from django.core.cache import cache
 from django.db import connection
@@ -17,13 +16,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from registry.errors import InvalidRequest
+from registry.errors import InvalidRequest, NotAllowed
 from registry.models import Membership, Owner, Pattern, PatternVersion, Report, Webhook, WebhookDelivery
 from registry.services import audit as audit_service
 from registry.services import feedback
 from registry.services import webhooks as webhook_service
 from registry.web.forms.account import WebhookForm
-from registry.web.pages import blame, cursor_page
+from registry.web.pages import blame, cursor_page, person
 
 PAGE_SIZE = 50
 
@@ -31,13 +30,13 @@ PAGE_SIZE = 50
 @login_required
 def webhooks(request: HttpRequest) -> HttpResponse:
     """The webhooks of owners this person administers, and their last deliveries."""
-    owners = _administered(request.user)
+    owners = _administered(person(request))
     form = WebhookForm(request.POST or None, owners=owners)
     made = None
     if request.method == "POST" and form.is_valid():
         try:
             made = webhook_service.create(
-                user=request.user,
+                user=person(request),
                 now=timezone.now(),
                 allow_loopback=settings.FEDERATION_ALLOW_LOOPBACK,
                 **form.cleaned_data,
@@ -57,7 +56,7 @@ def webhooks(request: HttpRequest) -> HttpResponse:
 @require_POST
 def remove_webhook(request: HttpRequest, webhook_id: int) -> HttpResponse:
     """Forget a webhook."""
-    webhook_service.remove(webhook_id=webhook_id, user=request.user, now=timezone.now())
+    webhook_service.remove(webhook_id=webhook_id, user=person(request), now=timezone.now())
     messages.success(request, _("The webhook is gone; nothing more is sent to it."))
     return redirect("registry:webhooks")
 
@@ -66,7 +65,7 @@ def remove_webhook(request: HttpRequest, webhook_id: int) -> HttpResponse:
 @require_POST
 def approve_webhook(request: HttpRequest, webhook_id: int) -> HttpResponse:
     """Let the hub send to the webhook's host; for its administrators."""
-    hook = webhook_service.approve(webhook_id=webhook_id, user=request.user, now=timezone.now())
+    hook = webhook_service.approve(webhook_id=webhook_id, user=person(request), now=timezone.now())
     messages.success(request, _("This hub now sends to %(url)s.") % {"url": hook.url})
     return redirect("registry:webhooks")
 
@@ -75,7 +74,7 @@ def approve_webhook(request: HttpRequest, webhook_id: int) -> HttpResponse:
 @require_POST
 def replay_delivery(request: HttpRequest, delivery_id: int) -> HttpResponse:
     """Send a message again, as a new delivery."""
-    webhook_service.replay(delivery_id=delivery_id, user=request.user, now=timezone.now())
+    webhook_service.replay(delivery_id=delivery_id, user=person(request), now=timezone.now())
     messages.success(request, _("The message is queued again, as a new delivery."))
     return redirect("registry:webhooks")
 
@@ -104,9 +103,9 @@ def audit(request: HttpRequest) -> HttpResponse:
     return render(request, "registry/audit.html", context)
 
 
-@staff_member_required(login_url="login")
 def moderation(request: HttpRequest) -> HttpResponse:
     """Reports that wait for a decision, oldest first."""
+    _moderator(request)
     status = request.GET.get("status", Report.Status.OPEN)
     if status not in Report.Status.values:
         status = Report.Status.OPEN
@@ -125,19 +124,24 @@ def moderation(request: HttpRequest) -> HttpResponse:
     return render(request, "registry/moderation.html", {"reports": reports, "tabs": tabs, "status": status})
 
 
-@staff_member_required(login_url="login")
 @require_POST
 def resolve_report(request: HttpRequest, report_id: int) -> HttpResponse:
     """Uphold a report (what it is about is hidden) or dismiss it."""
+    _moderator(request)
     feedback.resolve(
         report_id=report_id,
-        user=request.user,
+        user=person(request),
         uphold=request.POST.get("decision") == "uphold",
         note=request.POST.get("note", "")[:2000],
         now=timezone.now(),
     )
     messages.success(request, _("Decided and noted."))
     return redirect("registry:moderation")
+
+
+def _moderator(request: HttpRequest) -> None:
+    if not person(request).is_staff:
+        raise NotAllowed("only moderators of this hub may see and decide reports")
 
 
 def health(request: HttpRequest) -> HttpResponse:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from registry.models import Pattern, PatternVersion, Source
 from registry.services import analytics as analytics_service
+from registry.services import learning
 from registry.web.charts.curves import Point, curve, sparkline
 from registry.web.pages import find_pattern, find_version, pattern_context
 from registry.web.proof import evidence_of, line
@@ -48,6 +49,8 @@ def analytics(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         "contexts": [
             (cell, line(source, rate)) for cell, rate in analytics_service.rates_by_context(pattern, source=source)[:20]
         ],
+        "proposed_rules": learning.proposed_rules(version),
+        "better": learning.proposed_derivations(version),
         "by_version": _by_version(pattern, source),
     }
     return render(request, "registry/pattern/analytics.html", context)

@@ -10,10 +10,13 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from registry.discovery.filters import Query, parse
+from registry.discovery.recommend import recommend as recommended
 from registry.discovery.search import search
 from registry.models import DailyRollup, Draft, Pattern, PatternTag, Profile, Source
 from registry.services import finding
-from registry.web.pages import wants_fragment
+from registry.web.forms.context import ContextForm
+from registry.web.pages import person, wants_fragment
+from registry.web.proof import evidence_of_row
 from registry.web.rows import SORTS, rows_of, sort_named
 
 PAGE_SIZE = 20
@@ -121,7 +124,7 @@ def owner_page(request: HttpRequest, name: str) -> HttpResponse:
     profiles = Profile.objects.filter(owner=owner).newest_first()
     if not can_publish:
         profiles = profiles.filter(visibility=Pattern.Visibility.PUBLIC)
-    drafts = Draft.objects.filter(owner=owner, user=request.user) if can_publish else Draft.objects.none()
+    drafts = Draft.objects.filter(owner=owner, user=person(request)) if can_publish else Draft.objects.none()
     context = {
         "owner": owner,
         "rows": rows,
@@ -131,6 +134,16 @@ def owner_page(request: HttpRequest, name: str) -> HttpResponse:
         "can_publish": can_publish,
     }
     return render(request, "registry/owner.html", context)
+
+
+def recommend(request: HttpRequest) -> HttpResponse:
+    """What to take for a task: the best in its context, each with its reasons."""
+    form = ContextForm(request.GET if "task" in request.GET or "model" in request.GET else None)
+    found: list[dict[str, Any]] = []
+    if form.is_bound and form.is_valid():
+        items = recommended(context=form.context(), user=request.user, limit=8)
+        found = [{"pattern": item.pattern, "evidence": evidence_of_row(item.pattern), "item": item} for item in items]
+    return render(request, "registry/recommend.html", {"form": form, "found": found})
 
 
 def leaderboards(request: HttpRequest) -> HttpResponse:

@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from registry.errors import NotAllowed, RegistryError
-from registry.models import Pattern, PatternVersion
+from registry.models import Channel, Pattern, PatternVersion
 from registry.services import channels, editing, yanking
 from registry.web.forms.publishing import EditForm, PromoteForm, YankForm
-from registry.web.pages import blame, dialog, find_pattern, find_version
+from registry.web.pages import blame, dialog, find_pattern, find_version, person
 
 
 def _publisher(request: HttpRequest, pattern: Pattern) -> None:
@@ -41,7 +41,7 @@ def edit(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     form = EditForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            editing.edit_pattern(pattern=pattern, user=request.user, now=timezone.now(), **form.cleaned_data)
+            editing.edit_pattern(pattern=pattern, user=person(request), now=timezone.now(), **form.cleaned_data)
         except RegistryError as error:
             blame(form, error)
         else:
@@ -65,7 +65,7 @@ def promote(request: HttpRequest, owner: str, name: str, version: str) -> HttpRe
                 pattern=pattern,
                 name=form.cleaned_data["channel"],
                 version=row,
-                user=request.user,
+                user=person(request),
                 via="web",
                 now=timezone.now(),
                 reason=form.cleaned_data["reason"],
@@ -90,7 +90,7 @@ def promote(request: HttpRequest, owner: str, name: str, version: str) -> HttpRe
     return dialog(request, "registry/promote.html", context, status=422 if form.is_bound and form.errors else 200)
 
 
-def _next_channel(version: PatternVersion, current: list) -> str:
+def _next_channel(version: PatternVersion, current: list[Channel]) -> str:
     """What one most likely wants: stable for a candidate, else candidate where there is a stable one."""
     names = {channel.name: channel.version_id for channel in current}
     return "stable" if names.get("candidate") == version.pk or "stable" not in names else "candidate"
@@ -102,7 +102,7 @@ def protect(request: HttpRequest, owner: str, name: str, channel: str) -> HttpRe
     """Protect a channel, or free it."""
     pattern = find_pattern(request, owner, name)
     wanted = request.POST.get("protected") == "yes"
-    channels.protect(pattern=pattern, name=channel, is_protected=wanted, user=request.user, now=timezone.now())
+    channels.protect(pattern=pattern, name=channel, is_protected=wanted, user=person(request), now=timezone.now())
     said = _("%(channel)s is protected.") if wanted else _("%(channel)s is free to be moved.")
     messages.success(request, said % {"channel": channel})
     return _to_versions(pattern)
@@ -117,7 +117,7 @@ def yank(request: HttpRequest, owner: str, name: str, version: str) -> HttpRespo
     form = YankForm(request.POST or None, initial={"reason": row.yank_reason})
     if request.method == "POST" and form.is_valid():
         try:
-            yanking.yank(version=row, user=request.user, now=timezone.now(), via="web", **form.cleaned_data)
+            yanking.yank(version=row, user=person(request), now=timezone.now(), via="web", **form.cleaned_data)
         except RegistryError as error:
             blame(form, error)
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -20,7 +22,7 @@ def compare(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     new = _named(request, pattern, request.GET.get("to", "")) or find_version(request, pattern, "latest")
     old = _named(request, pattern, request.GET.get("from", "")) or _before(new)
     versions = pattern.versions.light().in_order().values_list("version", flat=True)[:200]
-    context = {
+    context: dict[str, Any] = {
         "pattern": pattern,
         "old": old,
         "new": new,

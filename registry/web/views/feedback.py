@@ -14,7 +14,7 @@ from registry.errors import RegistryError
 from registry.models import Comment, Pattern, Rating
 from registry.services import feedback
 from registry.web.forms.feedback import CommentForm, RatingForm, ReportForm
-from registry.web.pages import blame, find_pattern, find_version
+from registry.web.pages import blame, find_pattern, find_version, person
 
 
 def _discussion(pattern: Pattern, anchor: str) -> HttpResponse:
@@ -31,7 +31,7 @@ def rate(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     form = RatingForm(request.POST)
     if form.is_valid():
         try:
-            feedback.rate(version=version, user=request.user, now=timezone.now(), via="web", **form.cleaned_data)
+            feedback.rate(version=version, user=person(request), now=timezone.now(), via="web", **form.cleaned_data)
         except RegistryError as error:
             blame(form, error)
         else:
@@ -59,7 +59,7 @@ def comment(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         try:
             made = feedback.comment(
                 pattern=pattern,
-                user=request.user,
+                user=person(request),
                 text=form.cleaned_data["text"],
                 now=timezone.now(),
                 version=version,
@@ -94,7 +94,7 @@ def report(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         try:
             feedback.report(
                 pattern=pattern,
-                user=request.user,
+                user=person(request),
                 reason=form.cleaned_data["reason"],
                 now=timezone.now(),
                 rating=rating,

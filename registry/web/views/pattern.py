@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import parse_etags
 
+from registry.discovery.recommend import similar
 from registry.models import ChannelMove, Comment, Pattern, PatternVersion, Rating
 from registry.services import lineage as lineage_service
 from registry.web import facts
@@ -42,6 +43,7 @@ def overview(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         "flow": script_flow(version, href=f"{source_page}{context['pinned']}"),
         "evidence": evidence_of(version if context["pinned"] else pattern),
         "pull_line": pull_line(version),
+        "similar": similar(pattern=pattern, user=request.user, limit=4),
         "channels": list(pattern.channels.select_related("version").order_by("name")),
         "verification": facts.as_text(version.verification.get("description") or version.verification.get("method"))
         if isinstance(version.verification, dict)

@@ -23,10 +23,10 @@ from registry.errors import (
     VersionTaken,
 )
 from registry.models import Draft, Owner
-from registry.services import deriving, drafts, finding, publishing
+from registry.services import deriving, drafts, finding, learning, publishing
 from registry.web.facts import as_text
-from registry.web.forms.publishing import ForkForm, PublishForm
-from registry.web.pages import blame, find_pattern, find_version
+from registry.web.forms.publishing import ExportForm, ForkForm, PublishForm
+from registry.web.pages import blame, find_pattern, find_version, person
 from registry.web.problems import shown
 
 EXAMPLE = """type: orchestration_pattern
@@ -53,8 +53,8 @@ dsl: |
 def publish(request: HttpRequest) -> HttpResponse:
     """The editor; a POST publishes, or says everything that stands in the way."""
     if request.method != "POST":
-        return _editor(request, PublishForm(user=request.user, initial=_initial(request)))
-    form = PublishForm(request.POST, request.FILES, user=request.user)
+        return _editor(request, PublishForm(user=person(request), initial=_initial(request)))
+    form = PublishForm(request.POST, request.FILES, user=person(request))
     if not form.is_valid():
         return _editor(request, form, status=422)
     data = form.cleaned_data
@@ -63,7 +63,7 @@ def publish(request: HttpRequest) -> HttpResponse:
     try:
         published = publishing.publish(
             owner=data["owner"],
-            user=request.user,
+            user=person(request),
             source=data["bytes"],
             via="web",
             now=timezone.now(),
@@ -86,12 +86,12 @@ def publish(request: HttpRequest) -> HttpResponse:
 def _initial(request: HttpRequest) -> dict[str, Any]:
     """What the editor begins with: a draft, a version to build on, an example, or nothing."""
     if "draft" in request.GET and request.GET["draft"].isdecimal():
-        draft = drafts.find(draft_id=int(request.GET["draft"]), user=request.user)
+        draft = drafts.find(draft_id=int(request.GET["draft"]), user=person(request))
         return {"source": draft.text, "owner": draft.owner.name, "filename": draft.file_name}
     if "from" in request.GET:
         version = finding.version(request.GET["from"][:200], request.user)
         owner = version.pattern.owner
-        mine = owner.name if owner.can_publish(request.user) else request.user.get_username()
+        mine = owner.name if owner.can_publish(request.user) else person(request).get_username()
         return {"source": version.text, "owner": mine, "name": "", "visibility": version.pattern.visibility}
     return {"source": EXAMPLE} if "example" in request.GET else {}
 
@@ -114,7 +114,7 @@ def _published(request: HttpRequest, published: publishing.Published) -> HttpRes
 
 def _save_draft(request: HttpRequest, data: dict[str, Any]) -> HttpResponse:
     draft = drafts.save(
-        user=request.user,
+        user=person(request),
         owner=data["owner"],
         source=data["bytes"],
         now=timezone.now(),
@@ -135,7 +135,7 @@ def check(request: HttpRequest) -> HttpResponse:
     owner = Owner.objects.publishable_by(request.user).filter(name=request.POST.get("owner", "")).first()
     preview = publishing.preview(
         owner=owner,
-        user=request.user,
+        user=person(request),
         source=source.encode(),
         version=request.POST.get("version", "").strip(),
         name=request.POST.get("name", "").strip(),
@@ -149,15 +149,15 @@ def check(request: HttpRequest) -> HttpResponse:
 @require_POST
 def delete_draft(request: HttpRequest, draft_id: int) -> HttpResponse:
     """Throw a draft away."""
-    drafts.delete(draft=drafts.find(draft_id=draft_id, user=request.user), user=request.user)
+    drafts.delete(draft=drafts.find(draft_id=draft_id, user=person(request)), user=person(request))
     messages.success(request, _("The draft is gone."))
-    return redirect("registry:owner", request.user.get_username())
+    return redirect("registry:owner", person(request).get_username())
 
 
 @login_required
 def draft(request: HttpRequest, draft_id: int) -> HttpResponse:
     """A draft's address: the editor with it."""
-    if not Draft.objects.filter(pk=draft_id, user=request.user).exists():
+    if not Draft.objects.filter(pk=draft_id, user=person(request)).exists():
         raise NotThere(f"draft {draft_id}")
     return redirect(f"{reverse('registry:publish')}?draft={draft_id}")
 
@@ -167,10 +167,12 @@ def fork(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """Copy a version under another name, with its lineage; its statistics start at zero."""
     pattern = find_pattern(request, owner, name)
     version = find_version(request, pattern)
-    form = ForkForm(request.POST or None, user=request.user, initial={"name": pattern.name})
+    form = ForkForm(request.POST or None, user=person(request), initial={"name": pattern.name})
     if request.method == "POST" and form.is_valid():
         try:
-            made = deriving.fork(version=version, user=request.user, now=timezone.now(), via="web", **form.cleaned_data)
+            made = deriving.fork(
+                version=version, user=person(request), now=timezone.now(), via="web", **form.cleaned_data
+            )
         except InvalidDocument as error:
             form.add_error(None, str(error))
         except RegistryError as error:
@@ -198,10 +200,12 @@ def merge(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     context["theirs"] = theirs
     if request.method != "POST":
         return render(request, "registry/merge.html", context)
-    choices = {key.removeprefix("choice:"): value for key, value in request.POST.items() if key.startswith("choice:")}
+    choices = {
+        key.removeprefix("choice:"): str(value) for key, value in request.POST.items() if key.startswith("choice:")
+    }
     try:
         published = deriving.merge(
-            ours=ours, theirs=theirs, user=request.user, now=timezone.now(), via="web", choices=choices
+            ours=ours, theirs=theirs, user=person(request), now=timezone.now(), via="web", choices=choices
         )
     except MergeConflicts as error:
         context |= {"conflicts": [_shown_conflict(conflict) for conflict in error.conflicts], "choices": choices}
@@ -211,6 +215,37 @@ def merge(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     except (InvalidRequest, Conflict) as error:
         return render(request, "registry/merge.html", {**context, "refusal": str(error)}, status=error.status)
     return _published(request, published)
+
+
+@login_required
+def export(request: HttpRequest, owner: str, name: str) -> HttpResponse:
+    """Publish what runs and decisions taught as a new version; GET says what that would be."""
+    pattern = find_pattern(request, owner, name)
+    version = find_version(request, pattern)
+    form = ExportForm(request.POST or None, user=person(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            published = learning.export_pattern(
+                version=version,
+                user=person(request),
+                now=timezone.now(),
+                owner=form.cleaned_data["owner"],
+                name=form.cleaned_data["name"] or pattern.name,
+                learnings=form.learnings(),
+            )
+        except InvalidDocument as error:
+            form.add_error(None, str(error))
+        except RegistryError as error:
+            blame(form, error)
+        else:
+            return _published(request, published)
+    context = {
+        "form": form,
+        "pattern": pattern,
+        "version": version,
+        "rules": learning.proposed_rules(version),
+    }
+    return render(request, "registry/export.html", context, status=422 if form.is_bound and form.errors else 200)
 
 
 def _shown_conflict(conflict: dict[str, Any]) -> dict[str, Any]:

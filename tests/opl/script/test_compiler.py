@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from opl.errors import DocumentError, MachineError, Severity
 from opl.script import Limits, check_inputs, compile_script, machine, program_hash
+
+ROOT = Path(__file__).parents[3]
 
 
 def program(source: str, **options: Any) -> dict[str, Any]:
@@ -137,6 +142,24 @@ class TestProgram:
         assert program_hash(one) != program_hash(program("## T\nSTATE a = 2"))
         assert one["title"] == "T"
         assert one["format"] == "opl-program/1"
+
+    def test_is_the_same_in_every_process(self) -> None:
+        """Nothing in it depends on the order of a set, which differs from process to process."""
+        source = 'SEND a "x"\nAWAIT r:\n  STATE x = FILTER([r], one > two AND three < four)\nSTATE y = JUDGE(b, c, d)'
+        code = f"from opl.script import compile_script as c; import json; print(json.dumps(c({source!r}).program))"
+
+        said = {
+            subprocess.run(
+                [sys.executable, "-c", code],
+                env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+                capture_output=True,
+                check=True,
+                text=True,
+            ).stdout
+            for seed in ("1", "2", "3")
+        }
+
+        assert len(said) == 1
 
 
 class TestMachine:

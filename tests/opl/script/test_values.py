@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opl.errors import DivisionByZero, LimitExceeded, NumberOutOfRange, TypeMismatch
-from opl.script import values
+from opl.script import printing, values
 from opl.script.effects import completion_result
 
 JSON_VALUES = st.recursive(
@@ -70,7 +70,7 @@ class TestStringify:
     def test_writes_the_same_fast_and_carefully(self, value: object) -> None:
         normal = values.normalise(value)
         pieces: list[str] = []
-        values._write(normal, pieces, "", "", 64)
+        printing._write(normal, pieces, "", "", 64)
 
         assert values.stringify(normal) == "".join(pieces)
 

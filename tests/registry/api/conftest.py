@@ -10,6 +10,7 @@ from django.core.cache import cache
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from registry.api import pinned
 from registry.models import User
 from tests.registry.factories import make_token, make_user
 
@@ -18,6 +19,7 @@ from tests.registry.factories import make_token, make_user
 def fresh_limits() -> Iterator[None]:
     """Every test begins with unused limits."""
     cache.clear()
+    pinned.KEPT.clear()
     yield
     cache.clear()
 

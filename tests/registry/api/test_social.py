@@ -195,6 +195,11 @@ class TestLearning:
         assert (made.status_code, refused.status_code) == (201, 403)
         assert api.get(f"{ROOT}/decisions").json()["results"][0]["decision_type"] == "retry"
 
+    def test_decisions_refuse_text_that_no_database_can_hold(self, ada: User, version: PatternVersion) -> None:
+        body = {"decision_type": "retry", "context": {"deep": ["a\0"]}}
+
+        assert as_user(ada, "run").post(f"{ROOT}/decisions", body).status_code == 422
+
     def test_proposals_and_export(self, api: APIClient, ada: User, version: PatternVersion) -> None:
         client = as_user(ada)
         nothing = client.post(f"{ROOT}/export", {})

@@ -71,6 +71,11 @@ class TestFork:
         with pytest.raises(NotThere):
             fork(make_version(user=ada, visibility="private"), bob)
 
+    def test_of_a_private_pattern_is_private(self, ada: User) -> None:
+        made = fork(make_version(user=ada, visibility="private"), ada, name="copy")
+
+        assert made.pattern.visibility == "private"
+
     def test_survives_the_yank_of_its_origin(self, ada: User, bob: User) -> None:
         from registry.services import yanking
 

@@ -144,6 +144,11 @@ class TestAdapt:
         assert made.value["context"] == {"team": "small"}
         assert LineageEdge.objects.get(child_digest=made.digest, op="adapt").parent_digest == version.digest
 
+    def test_of_a_private_pattern_is_private(self, ada: User) -> None:
+        made = self.adapt(make_version("inner", user=ada, visibility="private"), ada)
+
+        assert made.pattern.visibility == "private"
+
     def test_changes_constants_of_inputs_in_the_script(self, version: PatternVersion) -> None:
         made = self.adapt(version, make_user("bob"), inputs={"rounds": 7})
 

@@ -128,6 +128,18 @@ class TestPublish:
         assert places == {(True, True)}
         assert not Pattern.objects.exists()
 
+    @pytest.mark.parametrize(
+        "source",
+        [opl(description="a\0b"), opl(script='RETURN "a\\u0000"'), opl(script='RETURN "\\ud800"')],
+        ids=["nul", "nul-in-script", "half-a-pair"],
+    )
+    def test_refuses_text_that_no_database_can_hold(self, owner: Owner, ada: User, source: bytes) -> None:
+        with pytest.raises(InvalidDocument) as refusal:
+            publish(owner, ada, source)
+
+        assert [problem.code for problem in refusal.value.problems] == ["registry.unstorable-character"]
+        assert refusal.value.problems[0].line >= 4
+
     def test_refuses_to_publish_under_a_stranger_s_name(self, ada: User) -> None:
         stranger = make_user("eve")
 

@@ -12,7 +12,9 @@ from tests.registry.web.conftest import World
 from tests.registry.web.test_pages import EVERYTHING
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-PAGES = [path for path in EVERYTHING if not path.endswith(("raw", ".csv"))] + ["/nothing/"]
+# Pages of higher apps: what they show of a pattern of ours.
+RUNS = ["/runs/", "/patterns/ada/vote/run/", "/patterns/ada/vote/runs/"]
+PAGES = [path for path in EVERYTHING if not path.endswith(("raw", ".csv"))] + [*RUNS, "/nothing/"]
 
 
 @pytest.fixture

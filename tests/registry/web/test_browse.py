@@ -111,3 +111,15 @@ class TestLeaderboards:
         record_runs(own, 50, reporter=world.owner, cell="task=review")
 
         assert "ada/own" not in client.get("/leaderboards/").content.decode()
+
+
+class TestRecommend:
+    def test_gives_reasons_beside_the_expected_success(self, client: Client, world: World) -> None:
+        page = client.get("/recommend/?task=review&tags=voting").content.decode()
+
+        assert "ada/vote" in page
+        assert "expected success here" in page
+        assert "fits voting" in page
+
+    def test_asks_for_a_task(self, client: Client, world: World) -> None:
+        assert b'id="id_task_error"' in client.get("/recommend/?task=").content

@@ -174,3 +174,21 @@ class TestMerge:
 
     def test_an_unknown_version_is_said(self, as_owner: Client) -> None:
         assert as_owner.post("/patterns/ada/vote/merge/", {"theirs": "no/thing@1"}).status_code == 404
+
+
+class TestExport:
+    def test_publishes_what_runs_taught(self, as_owner: Client, world: World) -> None:
+        as_owner.post("/patterns/ada/vote/export/", {"owner": "ada", "name": "", "lessons": "Ask twice.\nCount once."})
+
+        newest = Pattern.objects.get(owner__name="ada", name="vote").newest
+        assert newest is not None
+        assert newest.published_via == "export"
+        assert "Ask twice." in newest.text
+
+    def test_nothing_learned_is_said(self, as_owner: Client, world: World) -> None:
+        as_owner.post("/publish/", form(opl("fresh")))
+
+        answer = as_owner.post("/patterns/ada/fresh/export/", {"owner": "ada", "name": "", "lessons": ""})
+
+        assert answer.status_code == 422
+        assert b"run it first, then export" in answer.content

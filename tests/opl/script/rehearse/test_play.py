@@ -202,6 +202,11 @@ RETURN [better.success, better.optimized_params, answer, mine, ELAPSED()]
 
         assert result(script, agents) == [True, {"parallelism": 4}, "no", 5, 62]
 
+    def test_asks_each_of_a_list(self) -> None:
+        script = 'SEND {to: [anna, boris], message: "Hi"}\nAWAIT {from: [anna, boris], count: 2} AS rs\nRETURN MAP(rs, r => r.output)'
+
+        assert result(script, "agents: {anna: [{reply: a}], boris: [{reply: b}]}") == ["a", "b"]
+
     def test_keeps_entities(self) -> None:
         script = """
 EVENT state:entity:update {id: "p", properties: {a: 1}}

@@ -1,0 +1,217 @@
+"""
+Try a candidate against a control.
+
+    manage.py verify ada/vote@1.1.0 --against ada/vote@1.0.0 --inputs inputs.jsonl
+    manage.py verify new.yaml --against old.yaml --inputs inputs.yaml --profile quick --json
+    manage.py verify --self-check
+
+Where no worker of trials is running, the trial is carried out right here.
+Exit 0: there is a verdict (or the self-check holds), 1: refused, or none.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from execution.errors import ExecutionError
+from execution.management.showing import Bar
+from execution.models import Trial
+from execution.services import trial_facts, trial_files, trial_inputs, verifying
+from execution.services.observing import workers_alive
+from execution.services.verifying import Budget
+from execution.shadow.errors import PlanInvalid
+from execution.shadow.plan import PROFILES
+from execution.shadow.selfcheck import TRIALS, self_check
+from execution.worker import Worker, WorkerSettings
+from registry.errors import InvalidRequest
+from registry.management.output import RegistryCommand, acting_user
+
+POLL_SECONDS = 0.3
+
+
+class Command(RegistryCommand):
+    """See the module."""
+
+    help = "Try a candidate against a control on the same inputs, and print the verdict."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "candidate", nargs="?", default="", metavar="CANDIDATE", help="owner/name@version or a file"
+        )
+        parser.add_argument("--against", default="", metavar="CONTROL", help="owner/name@version or a file")
+        parser.add_argument("--inputs", default="", metavar="FILE", help="JSON list, JSON lines or YAML list of inputs")
+        parser.add_argument(
+            "--recorded", type=int, default=0, metavar="N", help="the inputs of the control's last N runs instead"
+        )
+        parser.add_argument("--profile", default="", choices=["", *PROFILES], help="default: what the control says")
+        parser.add_argument("--backend", default="", help="agents of both arms; `recorded` for recorded answers")
+        parser.add_argument("--repeats", type=int, default=1, help="runs of each arm on one input")
+        parser.add_argument("--at-once", type=int, default=8, help="pairs under way at the same time")
+        parser.add_argument("--cost-usd", type=float, default=None, help="what all runs may cost together")
+        parser.add_argument("--trial", type=int, default=0, metavar="ID", help="go on with a trial that was paused")
+        parser.add_argument("--report", default="", metavar="FILE", help="write the report there")
+        parser.add_argument("--detach", action="store_true", help="start it and leave the rest to the workers")
+        parser.add_argument("--self-check", action="store_true", help="simulate the procedure on this machine")
+        parser.add_argument("--trials", type=int, default=TRIALS, help="of the self-check, per scenario")
+        parser.add_argument("--seed", type=int, default=1, help="of the self-check")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            super().handle(*args, **options)
+        except (ExecutionError, PlanInvalid) as error:
+            self.refuse(_as_registry(error), as_json=options["json"])
+
+    def act(self, **options: Any) -> dict[str, Any]:
+        if options["self_check"]:
+            return self.check_self(options)
+        if not options["trial"] and not (options["candidate"] and options["against"]):
+            raise CommandError("name a CANDIDATE and a CONTROL: verify CANDIDATE --against CONTROL", returncode=2)
+        trial = self.trial(options)
+        if not options["detach"]:
+            self.carry_out(trial, quiet=options["json"])
+            trial = Trial.objects.select_related("control__pattern__owner", "candidate__pattern__owner").get(
+                pk=trial.pk
+            )
+        if options["report"] and trial.status == "decided":
+            Path(options["report"]).write_bytes(bytes(trial.report.data))
+        return {"ok": True, **trial_facts.trial_detail(trial), "report_file": options["report"] or None}
+
+    # ------------------------------------------------------------ starting
+
+    def trial(self, options: dict[str, Any]) -> Trial:
+        user, now = acting_user(options["user"]), timezone.now()
+        if options["trial"]:
+            found = Trial.objects.visible_to(user).filter(pk=options["trial"]).first()
+            if found is None:
+                raise InvalidRequest("trial", f"there is no trial {options['trial']}")
+            return verifying.resume(trial=found, now=now) if found.status == "paused" else found
+        control = trial_files.version_of(options["against"], user=user, now=now)
+        candidate = trial_files.version_of(options["candidate"], user=user, now=now)
+        return verifying.start_trial(
+            control=control,
+            candidate=candidate,
+            user=user,
+            now=now,
+            inputs=_inputs(options, control, user),
+            profile=options["profile"],
+            backend=options["backend"],
+            repeats=options["repeats"],
+            at_once=options["at_once"],
+            budget=Budget(cost_usd=options["cost_usd"]),
+        )
+
+    # ------------------------------------------------------------ carrying out
+
+    def carry_out(self, trial: Trial, *, quiet: bool) -> None:
+        """Until the trial has ended; Ctrl-C pauses it where it is carried out here."""
+        bar = Bar(self.stderr, quiet=quiet)
+        worker = None if workers_alive() else Worker(WorkerSettings(queue="trials", poll_seconds=0.05))
+        if worker is not None:
+            worker.start()
+        try:
+            self.wait(trial, worker, bar)
+        except KeyboardInterrupt:
+            if worker is not None:
+                verifying.pause(trial=trial, now=timezone.now(), note="the command that carried it out was stopped")
+            raise CommandError(f"stopped; go on with: manage.py verify --trial {trial.pk}") from None
+        finally:
+            bar.close()
+            if worker is not None:
+                worker.stop()
+
+    def wait(self, trial: Trial, worker: Worker | None, bar: Bar) -> None:
+        shown = 0.0
+        while True:
+            if worker is None:
+                time.sleep(POLL_SECONDS)
+            elif not worker.claim_and_run():
+                worker._wait()
+            if worker is None or time.monotonic() - shown > 0.2:
+                shown = time.monotonic()
+                trial.refresh_from_db(fields=["status", "settled", "outcome", "note", "enrolled"])
+                bar.show(trial.settled, trial.plan["n_max"], trial.note)
+                if trial.has_ended or trial.status == "paused":
+                    return
+
+    # ------------------------------------------------------------ self-check
+
+    def check_self(self, options: dict[str, Any]) -> dict[str, Any]:
+        found = self_check(
+            trials=max(options["trials"], 1), seed=options["seed"], profile=options["profile"] or "standard"
+        )
+        return {
+            "ok": found.good,
+            "type_i_error": found.type_i_error,
+            "power": found.power,
+            "trials": found.trials,
+            "seconds": round(found.seconds, 2),
+            "checks": [
+                {
+                    "name": check.name,
+                    "promoted": check.promoted,
+                    "pairs": check.pairs,
+                    "bound": check.bound,
+                    "at_least": check.at_least,
+                    "good": check.good,
+                    "sentence": check.sentence,
+                }
+                for check in found.checks
+            ],
+        }
+
+    # ------------------------------------------------------------ saying
+
+    def say(self, answer: dict[str, Any]) -> list[str]:
+        if "checks" in answer:
+            lines = [check["sentence"] for check in answer["checks"]]
+            return [
+                *lines,
+                f"type-I error {answer['type_i_error']:.2%}, power {answer['power']:.2%}"
+                f" ({answer['trials']} trials each, {answer['seconds']:g} s)",
+            ]
+        if answer["status"] != "decided":
+            return [f"Trial {answer['id']} is {answer['status']}: {answer['note'] or 'the workers carry it out'}."]
+        lines = [f"{answer['outcome']}: {answer['sentence']}"]
+        lines += [
+            f"  {row['metric']:<10} mean {row['mean']:+.4f}   95 % [{row['low']:+.4f}, {row['high']:+.4f}]   {row['pairs']} pairs"
+            for row in answer["metrics"]
+        ]
+        if answer["simulated"]:
+            lines.append("  The agents were simulated: a wind tunnel, not evidence.")
+        where = answer["report_file"]
+        lines.append(
+            f"  Report: {where}; recheck it with: manage.py recheck {where}"
+            if where
+            else f"  Report: {answer['report']}"
+        )
+        return lines
+
+
+def _inputs(options: dict[str, Any], control: Any, user: Any) -> list[trial_inputs.GivenInput]:
+    if options["recorded"]:
+        found = trial_inputs.recorded(version=control, user=user, limit=max(options["recorded"], 1))
+        if not found:
+            raise InvalidRequest("recorded", f"{control.pattern} has no ended runs to take inputs from")
+        return found
+    if not options["inputs"]:
+        return []
+    try:
+        data = sys.stdin.buffer.read() if options["inputs"] == "-" else Path(options["inputs"]).read_bytes()
+    except OSError as error:
+        raise InvalidRequest("inputs", f"{options['inputs']}: {error.strerror or 'it cannot be read'}") from None
+    return trial_inputs.read_inputs(data)
+
+
+def _as_registry(error: Exception) -> Any:
+    """An error of execution in the shape that commands print."""
+    wrapped = InvalidRequest("", str(error))
+    wrapped.code = str(getattr(error, "code", "execution.refused"))
+    return wrapped

@@ -1,0 +1,99 @@
+"""
+What the workers of the queue ``trials`` do beside carrying runs out.
+
+    observe(now_ms) → enrol real runs, start arms, settle pairs, count them in order, decide
+
+Each step reads its rows and writes under an epoch or a revision, so any number
+of workers may look after the same trials, and one that dies is not missed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from datetime import datetime
+
+from django.db import DatabaseError
+from django.db.models import Exists, OuterRef
+
+from execution.errors import TrialNotPossible
+from execution.models import Run, Trial, TrialPair, WorkerLease
+from execution.models.trial import TrialMode
+from execution.services import clock, counting, enrolling, pairing, verifying
+from execution.services.clock import to_datetime
+from execution.services.isolating import TRIALS
+from execution.services.reaping import LEASE_MS
+from execution.states import PairStatus, TrialStatus
+
+log = logging.getLogger(__name__)
+
+MOST_TRIALS = 100
+
+
+def observe(now_ms: int) -> int:
+    """Look after every trial that is on; how many things were done."""
+    now = to_datetime(now_ms)
+    done = 0
+    trials = Trial.objects.filter(status=TrialStatus.RUNNING).select_related(
+        "control__pattern__owner", "candidate__pattern__owner", "started_by"
+    )
+    for trial in trials.defer("control__source", "candidate__source").order_by("pk")[:MOST_TRIALS]:
+        try:
+            done += look_after(trial, now)
+        except DatabaseError:
+            raise
+        except Exception as error:
+            # One trial's fault must not stop the others, nor the runs that this worker carries out.
+            log.exception("trial %s broke", trial.pk)
+            with contextlib.suppress(TrialNotPossible):
+                verifying.pause(trial=trial, now=now, note=f"a fault of the hub: {error!r}"[:500])
+    return done + clear(now_ms)
+
+
+def workers_alive(now_ms: int | None = None) -> bool:
+    """Whether a worker of the queue ``trials`` is at work, here or elsewhere."""
+    now = clock.now_ms() if now_ms is None else now_ms
+    leases = WorkerLease.objects.filter(gone=False, beat_at__gt=now - LEASE_MS)
+    return leases.filter(name__endswith=f":{TRIALS}").exists()
+
+
+def look_after(trial: Trial, now: datetime) -> int:
+    """One trial's next steps; how many there were."""
+    done = 0
+    if trial.mode != TrialMode.BATCH:
+        done += enrolling.enrol_live(trial, now)
+    pairs = list(TrialPair.objects.filter(trial=trial).under_way().select_related("input").order_by("position"))
+    arms = pairing.arms_of(pairs)
+    done += sum(pairing.tend(trial, pair, arms[pair.pk], now) for pair in pairs)
+    under_way = sum(pair.status == PairStatus.RUNNING for pair in pairs)
+    # Pairs beside real runs cost nothing while they wait for these.
+    room = trial.at_once if trial.mode == TrialMode.BATCH else enrolling.MOST_OPEN
+    done += start_pairs(trial, room - under_way, now)
+    return done + counting.count(trial, now)
+
+
+def start_pairs(trial: Trial, room: int, now: datetime) -> int:
+    """Start enrolled pairs, in their order, as far as there is room and budget."""
+    if room <= 0:
+        return 0
+    waiting = TrialPair.objects.filter(trial=trial, status=PairStatus.ENROLLED).select_related("input")
+    pairs = list(waiting.order_by("position")[:room])
+    if not pairs:
+        return 0
+    reason = enrolling.budget_used_up(trial, now)
+    if reason != trial.note:
+        Trial.objects.filter(pk=trial.pk).update(note=reason)
+        trial.note = reason
+    if reason:
+        return 0
+    if trial.mode == TrialMode.BATCH:
+        return sum(pairing.start(trial, pair, now) for pair in pairs)
+    return sum(pairing.begin_live(pair) for pair in pairs)
+
+
+def clear(now_ms: int) -> int:
+    """Cancel runs that a worker's death left behind for pairs that will not count."""
+    dropped = TrialPair.objects.filter(arm_runs__run=OuterRef("pk"), status=PairStatus.DROPPED)
+    alive = Run.objects.alive().filter(queue=TRIALS, parent=None).filter(Exists(dropped))
+    trials = {pk for pk in alive.values_list("arms__pair__trial_id", flat=True)[:200] if pk is not None}
+    return sum(verifying.end_runs(trial_id, now_ms) for trial_id in trials)

@@ -1,0 +1,317 @@
+"""
+Foreign lines become rows: judged by ``protocol.acceptance``, stored in the caller's transaction.
+
+A page is judged with a handful of queries: everything its lines could ask
+about is fetched first, and what the page itself adds is remembered beside it.
+
+    with transaction.atomic():
+        outcomes = accept(lines, peer=peer, now=now)
+        … store the cursor …
+
+One bad line becomes a dead letter and stops nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from federation.models import DeadLetter, Peer, QuarantineItem, QuarantineStep, ReleaseParent, Statement, UsageClaim
+from federation.protocol import acceptance, feed, statement
+from federation.protocol.acceptance import Accepted, Duplicate, UsageKey
+from federation.protocol.feed import BadLine, Line
+from federation.protocol.problems import Refused
+from federation.protocol.quarantine import Event, State
+from federation.protocol.root import Chain
+from federation.protocol.tiers import RULES, Reannounce
+from federation.services import consequences, identities, storing
+from federation.services.identities import chain_of
+
+_IN = 400  # values in one IN clause
+ReadLine = tuple[Line | BadLine, "statement.Statement | None", "Refused | None"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one line."""
+
+    id: str | None  # statement id; None where the line could not be read
+    status: str  # accepted, duplicate or rejected
+    code: str = ""
+    detail: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As a push answers it."""
+        found: dict[str, Any] = {"id": self.id, "status": self.status}
+        return found | ({"code": self.code, "detail": self.detail} if self.code else {})
+
+
+@dataclass(slots=True)
+class PageKnowledge:
+    """What this node knows of everything that one page could ask about (``acceptance.Knowledge``)."""
+
+    held: set[str] = field(default_factory=set)
+    chains: dict[str, Chain | None] = field(default_factory=dict)
+    compromised: dict[str, int | None] = field(default_factory=dict)
+    by_key: dict[tuple[str, str, str], list[statement.Statement]] = field(default_factory=lambda: defaultdict(list))
+    parents: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    claims: dict[UsageKey, Mapping[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, reads: Sequence[statement.Statement]) -> PageKnowledge:
+        """Everything that judging these statements needs, in a few queries."""
+        known = cls()
+        for batch in _batches([read.id for read in reads]):
+            found = Statement.objects.filter(statement_id__in=batch).values_list("statement_id", flat=True)
+            known.held.update(found)
+        known._fetch_releases([read for read in reads if read.kind == "release"])
+        return known
+
+    def _fetch_releases(self, releases: Sequence[statement.Statement]) -> None:
+        wanted = {read.release_key for read in releases}
+        for batch in _batches(sorted({key[1] for key in wanted})):
+            rows = Statement.objects.filter(kind="release", signer__in={key[0] for key in wanted}, name__in=batch).only(
+                "statement_id", "kind", "signer", "name", "version", "payload", "signatures"
+            )
+            for row in rows:
+                if (row.signer, row.name, row.version) in wanted:
+                    self.by_key[(row.signer, row.name, row.version)].append(row.read())
+
+    def add(self, judged: Accepted) -> None:
+        """What the page itself teaches."""
+        read = judged.statement
+        self.held.add(read.id)
+        if judged.chain is not None:
+            self.chains[judged.chain.id] = judged.chain
+        if read.kind == "release":
+            self.by_key[read.release_key].append(read)
+            self.parents[read.subject.sha256].update(read.predicate["lineage"]["parents"])
+        if read.kind == "usage":
+            self.claims[acceptance.usage_key(read)] = read.predicate
+        if read.kind == "revoke" and read.predicate.get("compromised_since"):
+            self.compromised.pop(read.signer, None)
+
+    # --- acceptance.Knowledge ---
+
+    def holds(self, statement_id: str) -> bool:
+        return statement_id in self.held
+
+    def chain(self, identity: str) -> Chain | None:
+        if identity not in self.chains:
+            self.chains[identity] = chain_of(identity)
+        return self.chains[identity]
+
+    def compromised_since(self, identity: str) -> int | None:
+        if identity not in self.compromised:
+            self.compromised[identity] = consequences.compromised_since(identity)
+        return self.compromised[identity]
+
+    def releases(self, key: tuple[str, str, str]) -> Sequence[statement.Statement]:
+        return self.by_key.get(key, ())
+
+    def parents_of(self, digests: list[str]) -> Iterable[str]:
+        for batch in _batches(digests):
+            yield from ReleaseParent.objects.filter(child_digest__in=batch).values_list("parent_digest", flat=True)
+        for digest in digests:
+            yield from self.parents.get(digest, ())
+
+    def usage(self, key: UsageKey) -> Mapping[str, Any] | None:
+        if key not in self.claims:
+            node, digest, cell, period = key
+            row = UsageClaim.objects.filter(node=node, digest=digest, cell=cell[:400], period=period).first()
+            if row is None:
+                return None
+            self.claims[key] = {
+                name: getattr(row, name) for name in ("revision", "runs", "success", "profile", "epsilon")
+            }
+        return self.claims[key]
+
+
+def accept(
+    lines: Sequence[Line | BadLine],
+    *,
+    peer: Peer | None,
+    now: datetime,
+    examine: Callable[[statement.Statement], None] | None = None,
+) -> list[Outcome]:
+    """
+    Judge and store lines of a peer (None: of a bundle); call it inside a transaction.
+
+    Args:
+        examine: a further look at each release before it counts as accepted;
+            raises Refused. A push reads the document at once, a pull leaves it
+            to the scan.
+    """
+    act = _Act(peer=peer, now=now, own=identities.node().node_id, examine=examine)
+    reads = [_read(line) for line in lines]
+    act.known = PageKnowledge.of([read for _, read, _ in reads if read is not None])
+    outcomes = [act.take(*each) for each in reads]
+    act.store()
+    return outcomes
+
+
+def retry_waiting(identities_known: Iterable[str], *, now: datetime) -> list[Outcome]:
+    """Dead letters that waited for a root document which is here now."""
+    letters = list(DeadLetter.objects.filter(code="unknown-key", waits_for__in=set(identities_known))[:5_000])
+    return _again(letters, now=now)
+
+
+def retry_unknown_kinds(*, now: datetime) -> list[Outcome]:
+    """Dead letters of kinds that this version may know; call it after an upgrade."""
+    return _again(list(DeadLetter.objects.filter(code="unknown-kind")[:5_000]), now=now)
+
+
+def _again(letters: Sequence[DeadLetter], *, now: datetime) -> list[Outcome]:
+    by_peer: dict[Peer | None, list[Line | BadLine]] = defaultdict(list)
+    for letter in letters:
+        line = next(feed.read_lines(bytes(letter.raw), numbered=False, most=1), None)
+        if isinstance(line, Line):
+            by_peer[letter.peer].append(line)
+    return [outcome for peer, lines in by_peer.items() for outcome in accept(lines, peer=peer, now=now)]
+
+
+@dataclass(slots=True)
+class _Act:
+    """One page under way."""
+
+    peer: Peer | None
+    now: datetime
+    own: str
+    examine: Callable[[statement.Statement], None] | None
+    known: PageKnowledge = field(default_factory=PageKnowledge)
+    accepted: list[tuple[Accepted, tuple[str, ...]]] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    alive: list[str] = field(default_factory=list)  # keys of dead letters that are none any more
+
+    def take(self, line: Line | BadLine, read: statement.Statement | None, refused: Refused | None) -> Outcome:
+        """One line: what becomes of it."""
+        if isinstance(line, BadLine):
+            return self._refuse(line, Refused(line.code, line.detail))
+        if refused is not None or read is None:
+            return self._refuse(line, refused or Refused("schema-invalid", "this is no statement"))
+        try:
+            judged = acceptance.judge(line, self.known, read=read)
+            if isinstance(judged, Accepted) and read.kind == "release" and self.examine is not None:
+                self.examine(read)
+        except Refused as refusal:
+            return self._refuse(line, refusal, signer=read.signer)
+        self.alive.append(line.envelope.id)
+        if isinstance(judged, Duplicate) and read.kind == "root" and not self.known.holds(read.id):
+            judged = self._pinned(read)
+        if isinstance(judged, Duplicate):
+            return Outcome(id=line.envelope.id, status="duplicate")
+        self.known.add(judged)
+        self.accepted.append((judged, feed.onward(line.via, self.own)))
+        return Outcome(id=line.envelope.id, status="accepted")
+
+    def _pinned(self, read: statement.Statement) -> Accepted:
+        """A root document that was pinned by a handshake and now stands in a feed: kept as it was proven then."""
+        chain = self.known.chain(read.signer)
+        assert chain is not None, "it was found to be pinned"
+        return Accepted(statement=chain.documents[int(read.predicate["version"]) - 1].statement)
+
+    def _refuse(self, line: Line | BadLine, refusal: Refused, *, signer: str = "") -> Outcome:
+        identity = line.envelope.id if isinstance(line, Line) else None
+        raw = feed.Line(None, line.kind, line.envelope, line.via).to_bytes() if isinstance(line, Line) else line.raw
+        self.dead.append(
+            DeadLetter(
+                key=identity or sha256(raw).hexdigest(),
+                peer=self.peer,
+                seq=line.seq,
+                raw=raw,
+                code=refusal.code,
+                detail=refusal.detail[:2_000],
+                waits_for=signer if refusal.code == "unknown-key" else "",
+                created_at=self.now,
+            )
+        )
+        return Outcome(id=identity, status="rejected", code=refusal.code, detail=refusal.detail[:500])
+
+    def store(self) -> None:
+        """Rows for everything this page brought."""
+        rows = [
+            storing.row_of(
+                judged.statement, via=via, now=self.now, peer=self.peer, is_announced=self._is_passed_on(judged)
+            )
+            for judged, via in self.accepted
+        ]
+        Statement.objects.bulk_create(rows, batch_size=_IN)
+        judgements = [judged for judged, _ in self.accepted]
+        for judged in judgements:
+            if judged.chain is not None:
+                identities.pin(judged.chain, now=self.now)
+        self._quarantine([row for row in rows if row.kind == "release"])
+        storing.store_parents([judged.statement for judged in judgements if judged.statement.kind == "release"])
+        self._bury()
+        for judged, row in zip(judgements, rows, strict=True):
+            consequences.follow(judged, row, now=self.now)
+        roots = {judged.chain.id for judged in judgements if judged.chain is not None}
+        if roots:
+            retry_waiting(roots, now=self.now)
+        storing.number_soon()
+
+    def _is_passed_on(self, judged: Accepted) -> bool:
+        """Whether it may stand in our feed at once; a release only once it is admitted."""
+        kind = judged.statement.kind
+        if kind == "release" or self.peer is None:
+            return False
+        if kind == "equivocation":
+            return True  # proves itself, and warns
+        return RULES[self.peer.trust].reannounce is Reannounce.YES
+
+    def _quarantine(self, rows: Sequence[Statement]) -> None:
+        items = QuarantineItem.objects.bulk_create(
+            [
+                QuarantineItem(
+                    statement=row,
+                    peer=self.peer,
+                    state=str(State.SIGNED_OK),
+                    reason="the author's signature holds",
+                    received_at=self.now,
+                    changed_at=self.now,
+                )
+                for row in rows
+            ],
+            batch_size=_IN,
+        )
+        QuarantineStep.objects.bulk_create(
+            [
+                QuarantineStep(
+                    item=item,
+                    event=str(Event.SIGNATURE_VERIFIED),
+                    before=str(State.RECEIVED),
+                    after=str(State.SIGNED_OK),
+                    reason=item.reason,
+                    at=self.now,
+                )
+                for item in items
+            ],
+            batch_size=_IN,
+        )
+
+    def _bury(self) -> None:
+        for batch in _batches(self.alive) if DeadLetter.objects.exists() else ():
+            DeadLetter.objects.filter(key__in=batch).delete()
+        DeadLetter.objects.bulk_create(
+            self.dead,
+            update_conflicts=True,
+            unique_fields=["key"],
+            update_fields=["code", "detail", "waits_for", "created_at"],
+        )
+
+
+def _read(line: Line | BadLine) -> ReadLine:
+    if isinstance(line, BadLine):
+        return line, None, None
+    try:
+        return line, statement.read(line.envelope, kind=line.kind), None
+    except Refused as refusal:
+        return line, None, refusal
+
+
+def _batches(values: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (values[start : start + _IN] for start in range(0, len(values), _IN))

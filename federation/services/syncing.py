@@ -1,0 +1,386 @@
+"""
+Talking to one peer: read its feed, offer it ours, find a footing after a reset.
+
+The sessions of ``protocol`` decide what to ask and judge what comes; here
+their steps become transactions. Rows and cursor are stored together, and only
+where the cursor is still the one that was asked with, so two pulls may overlap
+and a crash loses nothing.
+
+    report = sync(peer, now=now)           # pull, revocations, hint; health kept
+    push(peer, [statement, …], now=now)
+
+Source: OPL-Fed/1, "Feed rules".
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from federation import transport
+from federation.errors import FederationError, PeerMisbehaved, PeerRefused, SwitchedOff, TransportFailure, Unable
+from federation.models import Peer, RootDocument, Statement
+from federation.protocol import feed, fields, limits, pushing, session, strictjson
+from federation.protocol.exchange import Answer, Ask, Session, Settled, Summary, Take, Transport, drive, fetched
+from federation.protocol.feed import BadLine, Cursor, Line
+from federation.services import accepting, identities, quotas, receiving, showing, trusting
+from federation.services.showing import Viewer
+
+EVERY_SECONDS = 60  # between two looks at a peer that said nothing
+LEASE = timedelta(seconds=180)
+Progress = Callable[[str, int], None]  # what, how many so far
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What one exchange with a peer did."""
+
+    peer: Peer
+    lines: int = 0  # statements that came
+    accepted: int = 0
+    duplicate: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)  # code → lines
+    pushed: int = 0  # statements that the peer took
+    cursor: str = ""
+    error: str = ""  # why it ended early, "" where it did not
+
+    def add(self, outcomes: Iterable[accepting.Outcome]) -> None:
+        """Count what became of lines."""
+        for outcome in outcomes:
+            self.lines += 1
+            self.accepted += outcome.status == "accepted"
+            self.duplicate += outcome.status == "duplicate"
+            if outcome.status == "rejected":
+                self.rejected[outcome.code] = self.rejected.get(outcome.code, 0) + 1
+
+    def to_json(self) -> dict[str, object]:
+        """As ``--json`` prints it."""
+        return {
+            "ok": not self.error,
+            "peer": str(self.peer),
+            "node_id": self.peer.node_id,
+            "lines": self.lines,
+            "accepted": self.accepted,
+            "duplicate": self.duplicate,
+            "rejected": self.rejected,
+            "pushed": self.pushed,
+            "cursor": self.cursor,
+            "error": self.error,
+        }
+
+
+class CursorMoved(FederationError):
+    """Another exchange with this peer moved on meanwhile; nothing is lost, it has the rows."""
+
+    code = "opl.federation.cursor-moved"
+
+
+def _silent(what: str, count: int) -> None:
+    """No progress is shown."""
+
+
+def sync(peer: Peer, *, now: datetime, progress: Progress = _silent, carrier: Transport | None = None) -> Report:
+    """
+    One round with a peer, its health kept; a failure is in the report, not raised.
+
+    Args:
+        carrier: what carries the requests; the signed transport by default.
+    """
+    report = Report(peer=peer)
+    try:
+        _judge_ready(peer)
+        through = carrier or trusting.connect(peer)
+        try:
+            pull(peer, through, report, now=now, progress=progress)
+        except TransportFailure as failure:
+            if "unknown key" not in failure.reason or carrier is not None or not trusting.refresh_roots(peer, now=now):
+                raise
+            pull(peer, trusting.connect(peer), report, now=now, progress=progress)
+    except CursorMoved:
+        pass
+    except (TransportFailure, PeerRefused, PeerMisbehaved, SwitchedOff, Unable) as error:
+        _failed(peer, report, error, now=now)
+        return report
+    _succeeded(peer, report, now=now)
+    return report
+
+
+def pull(peer: Peer, through: Transport, report: Report, *, now: datetime, progress: Progress = _silent) -> Summary:
+    """Read a peer's feed to its end, after a reset by comparing sets first."""
+    own = identities.node().node_id
+    expected: list[Cursor | None] = [peer.cursor]
+
+    def take(step: Take) -> None:
+        report.add(store(peer, step, expected=expected[0], now=now))
+        if step.cursor is not None:
+            expected[0] = step.cursor
+        progress("received", report.lines)
+
+    if peer.must_recover:
+        found = drive(session.recover(showing.held_ids(), sender=peer.node_id, own=own), through, take=take)
+        _offer_lost(peer, found, through, report, now=now)
+    elif peer.cursor is None and "segments" in peer.features:
+        _backfill(peer, through, take, own=own)
+    reading = session.sync(expected[0], held=showing.held_ids, sender=peer.node_id, own=own, limit=limits.PAGE_ITEMS)
+    summary = drive(_within_quota(reading, peer, now=now), through, take=take)
+    report.cursor = str(summary.cursor or "")
+    return summary
+
+
+def _within_quota(reading: Session, peer: Peer, *, now: datetime) -> Session:
+    """The session, until the peer's share of the day is used up; the cursor says where to go on."""
+    given: Answer | None = None
+    while True:
+        try:
+            step = reading.send(given)
+        except StopIteration as end:
+            summary: Summary = end.value
+            return summary
+        if isinstance(step, Ask) and quotas.is_spent(peer, now=now):
+            return Summary(cursor=Peer.objects.get(pk=peer.pk).cursor)
+        given = yield step
+
+
+def store(peer: Peer, step: Take, *, expected: Cursor | None, now: datetime) -> list[accepting.Outcome]:
+    """
+    Lines and cursor in one transaction.
+
+    Raises:
+        CursorMoved: somebody else stored a later cursor; nothing was stored.
+    """
+    with transaction.atomic():
+        if step.cursor is not None:
+            moved = Peer.objects.filter(pk=peer.pk, cursor_epoch=expected.epoch if expected else "")
+            moved = moved.filter(cursor_seq=expected.seq if expected else 0)
+            if not moved.update(cursor_epoch=step.cursor.epoch, cursor_seq=step.cursor.seq, must_recover=False):
+                raise CursorMoved
+            peer.cursor_epoch, peer.cursor_seq, peer.must_recover = step.cursor.epoch, step.cursor.seq, False
+        outcomes = accepting.accept(step.lines, peer=peer, now=now)
+        quotas.note(peer, outcomes, now=now)
+        fresh = sum(outcome.status == "accepted" for outcome in outcomes)
+        if fresh:
+            size = sum(len(line.envelope.payload) for line in step.lines if isinstance(line, Line))
+            _spend(peer, fresh, size, now=now)
+    return outcomes
+
+
+def _spend(peer: Peer, objects: int, size: int, *, now: datetime) -> None:
+    """Count what was pulled; the page in hand is finished even where it goes beyond the share."""
+    from django.db.models import F
+
+    from federation.models import DayUse, day_of
+
+    day = day_of(peer, now)
+    DayUse.objects.filter(pk=day.pk).update(objects_in=F("objects_in") + objects, bytes_in=F("bytes_in") + size)
+
+
+def revocations(peer: Peer, *, now: datetime, carrier: Transport | None = None) -> int:
+    """
+    Look for withdrawals apart from everything else; answers how many lines came.
+
+    They pass every filter of a feed, so this reads on even where a peer's
+    share is used up or a large backfill is under way.
+    """
+    own = identities.node().node_id
+    report = Report(peer=peer)
+    start = [peer.revocations_cursor]
+
+    def take(step: Take) -> None:
+        with transaction.atomic():
+            report.add(accepting.accept(step.lines, peer=peer, now=now))
+            if step.cursor is not None:
+                Peer.objects.filter(pk=peer.pk).update(
+                    revocations_epoch=step.cursor.epoch, revocations_seq=step.cursor.seq
+                )
+
+    reading = session.pull(
+        start[0], sender=peer.node_id, own=own, limit=limits.PAGE_ITEMS, kinds=("yank", "revoke", "erase")
+    )
+    try:
+        drive(reading, carrier or trusting.connect(peer), take=take)
+    except PeerRefused as refused:
+        if refused.problem == "cursor-reset":
+            Peer.objects.filter(pk=peer.pk).update(revocations_epoch="", revocations_seq=0)
+        raise
+    return report.lines
+
+
+# ---------------------------------------------------------------- pushing
+
+
+def push(
+    peer: Peer,
+    rows: Sequence[Statement],
+    *,
+    now: datetime,
+    progress: Progress = _silent,
+    carrier: Transport | None = None,
+) -> Summary:
+    """
+    Offer statements, the root documents they need before them; only what the peer lacks is sent.
+
+    Raises:
+        TransportFailure, PeerRefused, PeerMisbehaved: the transaction can be repeated.
+        Unable: something in them may not go to this peer.
+    """
+    _judge_ready(peer)
+    node = identities.node()
+    viewer = Viewer.of(peer, node)
+    wanted = [*roots_for(rows), *rows]
+    for row in rows:
+        if not viewer.may_be_sent(row):
+            raise Unable(
+                f"{row} may not go to {peer}: by its author's wish, its audience, or because it came from there"
+            )
+    lines = [row.line(numbered=False) for row in wanted if viewer.may_be_sent(row)]
+    done = [0]
+
+    def settle(step: Settled) -> None:
+        done[0] += len(step.results)
+        sent = [result.id for result in step.results if result.id is not None]
+        size = sum(len(row.payload) for row in wanted if row.statement_id in set(sent))
+        receiving.note_egress(peer, "push", sent, size, now=now)
+        progress("pushed", done[0])
+
+    return drive(pushing.push(lines), carrier or trusting.connect(peer), settle=settle)
+
+
+def roots_for(rows: Sequence[Statement]) -> list[Statement]:
+    """The root statements of everybody who signed these, oldest first."""
+    signers = {row.signer for row in rows} | {row.predicate["origin"] for row in rows if row.kind == "release"}
+    versions = dict(RootDocument.objects.filter(identity__in=signers).values_list("statement_id", "version"))
+    found = Statement.objects.filter(kind="root", statement_id__in=list(versions))
+    return sorted(found, key=lambda row: (row.signer, versions[row.statement_id]))
+
+
+def poke(peer: Peer, *, carrier: Transport | None = None) -> None:
+    """Tell a peer that there is something new."""
+    node = identities.node()
+    body = strictjson.dumps({"epoch": node.epoch, "seq": node.head})
+    (carrier or trusting.connect(peer)).fetch(Ask(method="POST", path="/fed/v1/poke", body=body))
+    Peer.objects.filter(pk=peer.pk).update(poked_seq=node.head)
+
+
+def _offer_lost(peer: Peer, found: Summary, through: Transport, report: Report, *, now: datetime) -> None:
+    """What comparing showed the peer to lack: offered at once, where it may have it."""
+    viewer = Viewer.of(peer, identities.node())
+    ids = sorted(found.have)[: 10 * limits.PUSH_ITEMS]
+    rows = [
+        row
+        for start in range(0, len(ids), 400)
+        for row in Statement.objects.filter(statement_id__in=ids[start : start + 400])
+        if viewer.may_be_sent(row)
+    ]
+    if rows:
+        lines = [row.line(numbered=False) for row in [*roots_for(rows), *(row for row in rows if row.kind != "root")]]
+        report.pushed += drive(pushing.push(lines), through).accepted
+
+
+# ---------------------------------------------------------------- segments
+
+
+def _backfill(peer: Peer, through: Transport, take: Callable[[Take], None], *, own: str) -> None:
+    """A first meeting: read the peer's immutable segments, then go on from where they end."""
+    listed = fields.obj(strictjson.loads(fetched(through.fetch(Ask(method="GET", path="/fed/v1/segments"))).body), "it")
+    entries = listed.get("segments")
+    if not isinstance(entries, list) or not entries:
+        return
+    epoch = _epoch_of(through)
+    last = 0
+    for entry in entries[:2_000]:
+        told = fields.obj(entry, "a segment")
+        if fields.integer(told.get("first"), "first", least=1) != last + 1:
+            return
+        last = fields.integer(told.get("last"), "last", least=last + 1)
+        name = fields.digest(told.get("sha256"), "sha256")
+        body = fetched(through.fetch(Ask(method="GET", path=f"/fed/v1/segments/{name}"))).body
+        opened = transport.unpacked(body, largest=transport.SEGMENT_BYTES)
+        for part, end in _parts(opened, last):
+            lines = tuple(_placed(line, sender=peer.node_id, own=own) for line in part)
+            take(Take(lines=lines, cursor=Cursor(epoch, end)))
+
+
+def _epoch_of(through: Transport) -> str:
+    """The epoch a feed is in now, from a page of one line."""
+    answer = fetched(through.fetch(Ask(method="GET", path="/fed/v1/changes?limit=1&kinds=root")))
+    return Cursor.read(answer.headers.get("opl-cursor", "")).epoch
+
+
+def _parts(opened: bytes, last: int) -> Iterable[tuple[list[Line | BadLine], int]]:
+    """A segment in pages; the last of them ends where the segment does."""
+    raws = [raw for raw in opened.split(b"\n") if raw.strip()]
+    for start in range(0, len(raws), limits.PAGE_ITEMS):
+        part = b"\n".join(raws[start : start + limits.PAGE_ITEMS])
+        found = list(_lines(part))
+        is_last = start + limits.PAGE_ITEMS >= len(raws)
+        numbers = [line.seq for line in found if line.seq is not None]
+        yield found, last if is_last or not numbers else max(numbers)
+
+
+def _lines(part: bytes) -> Iterable[Line | BadLine]:
+    for raw in part.split(b"\n"):
+        yield from feed.read_lines(raw, numbered=True, most=1)
+
+
+def _placed(line: Line | BadLine, *, sender: str, own: str) -> Line | BadLine:
+    if isinstance(line, Line) and own in line.via:
+        return BadLine(line.seq, line.to_bytes(), "schema-invalid", "this statement has been here before")
+    if isinstance(line, Line) and line.via[-1] != sender:
+        return BadLine(line.seq, line.to_bytes(), "schema-invalid", "the sender must be the last in via")
+    return line
+
+
+# ---------------------------------------------------------------- health
+
+
+def claim(peer: Peer, *, now: datetime) -> bool:
+    """Take the peer for one exchange; False where somebody else has it."""
+    free = Q(busy_until__isnull=True) | Q(busy_until__lt=now)
+    return bool(Peer.objects.filter(pk=peer.pk).filter(free).update(busy_until=now + LEASE))
+
+
+def release(peer: Peer) -> None:
+    """Give it back."""
+    Peer.objects.filter(pk=peer.pk).update(busy_until=None)
+
+
+def _judge_ready(peer: Peer) -> None:
+    node = identities.node()
+    transport.refuse_when_off(node)
+    if peer.is_paused:
+        raise SwitchedOff(f"{peer} is paused")
+    if peer.tier < 2:
+        raise Unable(f"{peer} is not approved here; compare its fingerprint, then `manage.py peer approve`")
+
+
+def _failed(peer: Peer, report: Report, error: FederationError, *, now: datetime) -> None:
+    report.error = str(error)
+    wait = error.retry_after if isinstance(error, PeerRefused) else None
+    chance = secrets.randbelow(1_000_000) / 1_000_000
+    peer.set_health(peer.health.after_failure(now=int(now.timestamp()), chance=chance, retry_after=wait))
+    Peer.objects.filter(pk=peer.pk).update(
+        failures=peer.failures,
+        failing_since=peer.failing_since,
+        next_try_at=peer.next_try_at,
+        last_error=str(error)[:2_000],
+        is_poked=False,
+    )
+
+
+def _succeeded(peer: Peer, report: Report, *, now: datetime) -> None:
+    soon = datetime.fromtimestamp(int(now.timestamp()) + EVERY_SECONDS, tz=UTC)
+    Peer.objects.filter(pk=peer.pk).update(
+        failures=0,
+        failing_since=None,
+        next_try_at=soon,
+        last_sync_at=now,
+        last_error="",
+        is_poked=False,
+        approved_there=True,
+    )
+    peer.failures, peer.last_error, peer.last_sync_at = 0, "", now
