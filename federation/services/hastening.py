@@ -38,6 +38,16 @@ def hasten(peer: Peer, *, now: datetime, user: User | None = None) -> Peer:
     return peer
 
 
+def tell_of_rotation(*, now: datetime) -> int:
+    """
+    Let the next round show our new root documents to every peer; answers to how many.
+
+    A peer that is not known to have approved us is sent our chain again before
+    anything else is asked of it, which is what a rotation needs.
+    """
+    return Peer.objects.trusted().exclude(base_url="").update(approved_there=False, next_try_at=now)
+
+
 @transaction.atomic
 def retry_dead_letters(*, now: datetime, user: User | None = None) -> tuple[int, int]:
     """Look again at what was refused for want of a key or of a kind; answers how many were tried and accepted."""

@@ -196,8 +196,12 @@ class TestNode:
 
         assert not ThisNode.objects.get().is_paused
 
-    def test_rotates_its_keys(self, world: World, as_root: Client) -> None:
+    def test_rotates_its_keys_and_shows_them_to_its_peers(self, world: World, as_root: Client) -> None:
+        Peer.objects.update(approved_there=True)
+
         as_root.post("/peers/node/rotate/")
+
+        assert not world.south_row.approved_there and world.south_row.next_try_at <= timezone.now()
 
         assert RootDocument.objects.filter(identity=world.node.node_id).count() == 2
         assert "Version 2" in as_root.get("/peers/node/").content.decode()
