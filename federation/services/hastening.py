@@ -7,7 +7,7 @@ round of ``ticking`` carries it out, within seconds.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -17,6 +17,8 @@ from federation.protocol.tiers import Tier
 from federation.services import accepting
 from registry.models import User
 from registry.services import audit
+
+INTRODUCED_AGAIN_AFTER = timedelta(hours=1)  # as ``ticking`` waits between two requests
 
 
 def hasten(peer: Peer, *, now: datetime, user: User | None = None) -> Peer:
@@ -36,6 +38,18 @@ def hasten(peer: Peer, *, now: datetime, user: User | None = None) -> Peer:
     peer.next_try_at, peer.is_poked = now, True
     audit.record(actor=user, action="peer.sync-asked", subject=peer.node_id, now=now)
     return peer
+
+
+def tell_of_rotation(*, now: datetime) -> int:
+    """
+    Let the next round show our new root documents to every peer; answers to how many.
+
+    A peer that is not known to have approved us, and was last asked an hour
+    ago, is sent our chain before anything else is asked of it; that is what a
+    rotation needs, so the rows are put into that state.
+    """
+    peers = Peer.objects.trusted().exclude(base_url="")
+    return peers.update(approved_there=False, asked_them_at=now - INTRODUCED_AGAIN_AFTER, next_try_at=now)
 
 
 @transaction.atomic

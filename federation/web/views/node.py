@@ -18,7 +18,7 @@ from federation.models import Author, Peer, RootDocument, SigningKey, Statement
 from federation.protocol import keys
 from federation.protocol.root import Chain
 from federation.protocol.tiers import Tier
-from federation.services import identities, trusting
+from federation.services import hastening, identities, trusting
 from federation.web import peer_facts
 from federation.web.forms import SwitchForm
 from federation.web.pages import back_to, for_staff, show, this_node
@@ -90,7 +90,9 @@ def rotate(request: HttpRequest) -> HttpResponse:
     address = reverse("federation:node")
     if request.method == "POST":
         back_to(request, address)
-        chain = identities.rotate(row.node_id, now=timezone.now(), user=request.user)
+        now = timezone.now()
+        chain = identities.rotate(row.node_id, now=now, user=request.user)
+        hastening.tell_of_rotation(now=now)
         said = _("The keys are rotated; root document %(version)d tells the peers.")
         messages.success(request, said % {"version": chain.latest.version})
         return redirect(address)

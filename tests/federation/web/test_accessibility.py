@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from federation.services import trusting
 from tests.browser import browser, browser_page, sideways, violations  # noqa: F401  fixtures
+from tests.federation import makers
 from tests.federation.web.conftest import World
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -38,6 +40,24 @@ class TestEveryPage:
 
         assert not found, "\n".join(found)
         assert signed_in.reported == []
+
+
+class TestMeeting:
+    def test_shows_the_words_without_violations(
+        self, live_server: Any, signed_in: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        identity = makers.node("a new north")
+        found = trusting.Met(chain=identity.chain, base_url="https://north.example", features=("push",), contact="ops")
+        monkeypatch.setattr(trusting, "meet", lambda url: found)
+        signed_in.goto(live_server.url + "/peers/add/")
+        signed_in.locator("#id_url").fill("https://north.example")
+
+        signed_in.get_by_role("button", name="Ask who it is").click()
+
+        signed_in.locator(".words").wait_for()
+        assert violations(signed_in) == []
+        signed_in.set_viewport_size({"width": 390, "height": 900})
+        assert sideways(signed_in) == 0
 
 
 class TestDialogs:

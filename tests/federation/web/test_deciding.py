@@ -11,7 +11,7 @@ from django.utils import timezone
 from federation.errors import TransportFailure
 from federation.models import Peer, QuarantineItem, RootDocument, ThisNode
 from federation.protocol.tiers import Tier
-from federation.services import hastening, trusting
+from federation.services import hastening, ticking, trusting
 from registry.models import AuditEntry
 from tests.federation import makers
 from tests.federation.web.conftest import World
@@ -196,8 +196,18 @@ class TestNode:
 
         assert not ThisNode.objects.get().is_paused
 
-    def test_rotates_its_keys(self, world: World, as_root: Client) -> None:
+    def test_rotates_its_keys_and_shows_them_to_its_peers(
+        self, world: World, as_root: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        Peer.objects.update(approved_there=True)
+        introduced: list[str] = []
+        monkeypatch.setattr(trusting, "introduce", lambda peer, **options: introduced.append(peer.node_id))
+
         as_root.post("/peers/node/rotate/")
+        ticking._introduce_again(world.south_row, timezone.now())
+
+        assert introduced == [world.south.identity.id]
+        assert not world.south_row.approved_there and world.south_row.next_try_at <= timezone.now()
 
         assert RootDocument.objects.filter(identity=world.node.node_id).count() == 2
         assert "Version 2" in as_root.get("/peers/node/").content.decode()

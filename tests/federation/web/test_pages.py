@@ -38,7 +38,7 @@ class TestEveryPage:
         self, world: World, as_root: Client, django_assert_max_num_queries: object
     ) -> None:
         for path in world.everywhere:
-            with django_assert_max_num_queries(40):  # type: ignore[operator]
+            with django_assert_max_num_queries(20):  # type: ignore[operator]
                 as_root.get(path)
 
     def test_of_staff_is_not_there_for_others(self, world: World, as_ada: Client, client: Client) -> None:
