@@ -26,7 +26,7 @@ from execution.agents import roster
 from execution.errors import RunRefused
 from execution.models import ArmRun, Effect, Run, Trial, TrialPair
 from execution.models.trial import TrialMode
-from execution.services import faults, starting
+from execution.services import faults, guiding, starting
 from execution.services.checking import POLICY_NAMES, SEED_BITS
 from execution.services.isolating import TRIALS
 from execution.shadow.contrast import contrasts_of
@@ -174,7 +174,7 @@ def start_run(trial: Trial, pair: TrialPair, arm: Arm, number: int, attempt: int
             shadow |= {"answers_of": [pair.input.source_run_id], "recorded": trial.recorded}
     else:
         real = ArmRun.objects.select_related("run__started_by").get(pair=pair, arm=Arm.CONTROL).run
-        values = real.input_values()
+        values = guiding.given_of(real)
         policy = {name: value for name, value in real.policy.items() if name in POLICY_NAMES}
         # Neither the caller's budget nor the pattern's own: a live trial has a daily one.
         shadow |= {"answers_of": [real.pk], "uncharged": True}
@@ -182,7 +182,7 @@ def start_run(trial: Trial, pair: TrialPair, arm: Arm, number: int, attempt: int
     try:
         run = starting.start(
             version=version,
-            inputs=values,
+            inputs=guiding.fitting(version, values),
             now=now,
             seed=seed_of(bytes(trial.seed), pair.position, arm, number, attempt),
             queue=TRIALS,

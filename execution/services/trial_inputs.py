@@ -17,7 +17,7 @@ from typing import Any
 from execution.errors import InputsRefused, TrialRefused
 from execution.models import Run
 from execution.models.stored import load_many
-from execution.services import checking
+from execution.services import guiding
 from opl.document.load import LoadLimits, load
 from registry.models import PatternVersion
 
@@ -123,7 +123,8 @@ def recorded(*, version: PatternVersion, user: Any, limit: int = 400) -> list[Gi
     rows = list(runs.exclude(status="cancelled").order_by("-pk").values_list("pk", "inputs")[: limit * 4])
     found: dict[str, GivenInput] = {}
     for (run_id, _), values in zip(rows, load_many(row[1] for row in rows), strict=True):
-        found.setdefault(canonical(values or {}), GivenInput(values=values or {}, source_run=run_id))
+        given = guiding.given_values(version, values or {})
+        found.setdefault(canonical(given), GivenInput(values=given, source_run=run_id))
         if len(found) == limit:
             break
     return list(found.values())
@@ -134,6 +135,6 @@ def check_fit(versions: Sequence[PatternVersion], inputs: Sequence[GivenInput]) 
     for number, given in enumerate(inputs, 1):
         for version in dict.fromkeys(versions):
             try:
-                checking.checked_inputs(version, given.values)
+                guiding.plan(version, guiding.fitting(version, given.values))
             except InputsRefused as error:
                 raise TrialRefused("inputs", f"item {number} does not fit {version}: {error}") from None

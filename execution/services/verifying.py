@@ -102,7 +102,7 @@ def start_trial(
         NotExecutable, BackendUnknown, InputsRefused: as starting a run.
     """
     for version in (control, candidate):
-        if version.program is None:
+        if version.program is None and not version.text.strip():
             raise NotExecutable(str(version))
     _check(mode=mode, user=user, control=control, repeats=repeats, at_once=at_once, share=share)
     own_success, own_score = judging.own_criterion(control.pk)
