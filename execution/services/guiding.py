@@ -23,7 +23,7 @@ import yaml
 from execution import primitives
 from execution.errors import NotExecutable
 from execution.services import checking, profiles
-from opl.document.model import Document, Mode, ProfileSource
+from opl.document.model import Document, ProfileSource
 from opl.document.profile import ProfileError, resolve_source
 from opl.document.security import allowance
 from opl.script.compiler import compile_script
@@ -77,6 +77,16 @@ def plan(version: PatternVersion, given: Mapping[str, Any]) -> Plan:
     return Plan(program=program, inputs=_inputs(version, document, program, own, checked), tools=True)
 
 
+def fitting(version: PatternVersion, given: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Inputs that were given to one version, for another: a script has no use for what only an orchestrator is told.
+    """
+    if version.program is None:
+        return dict(given)
+    takes = {**version.program["inputs"], **version.program["initial_state"]}
+    return {name: value for name, value in given.items() if name in takes or name not in GIVEN}
+
+
 def form_inputs(version: PatternVersion) -> list[dict[str, Any]]:
     """What a form asks for before a run of the version starts, as ``PatternVersion.inputs`` describes it."""
     if version.program is not None:
@@ -100,10 +110,14 @@ def form_inputs(version: PatternVersion) -> list[dict[str, Any]]:
 
 def given_of(run: Any) -> dict[str, Any]:
     """The inputs of a run that its starter gave, or could have given."""
-    values: dict[str, Any] = run.input_values()
-    if run.version.mode != Mode.GUIDED:
-        return values
-    document = reading.read(run.version.source_bytes).document
+    return given_values(run.version, run.input_values())
+
+
+def given_values(version: PatternVersion, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a run's inputs those that its starter may give; a guided run holds more."""
+    if version.program is not None:
+        return dict(values)
+    document = reading.read(version.source_bytes).document
     allowed = {*GIVEN, *(parameters_of(document) if document is not None else ())}
     return {name: value for name, value in values.items() if name in allowed}
 

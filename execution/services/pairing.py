@@ -183,7 +183,7 @@ def start_run(trial: Trial, pair: TrialPair, arm: Arm, number: int, attempt: int
     try:
         run = starting.start(
             version=version,
-            inputs=values,
+            inputs=guiding.fitting(version, values),
             now=now,
             seed=seed_of(bytes(trial.seed), pair.position, arm, number, attempt),
             queue=TRIALS,

@@ -144,7 +144,7 @@ def check_fit(versions: Sequence[PatternVersion], inputs: Sequence[GivenInput]) 
     for number, given in enumerate(inputs, 1):
         for version in dict.fromkeys(versions):
             try:
-                guiding.plan(version, given.values)
+                guiding.plan(version, guiding.fitting(version, given.values))
             except InputsRefused as error:
                 raise TrialRefused("inputs", f"item {number} does not fit {version}: {error}") from None
     return any(version.mode == Mode.GUIDED for version in versions)
