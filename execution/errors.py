@@ -11,6 +11,7 @@ What can go wrong around a run, split by whose fault it is.
     │   ├── RunFinished          the run has ended; nothing more happens to it
     │   ├── TickUnknown          the run has no such checkpoint
     │   ├── QuestionClosed       the question was answered before, or the run no longer waits for it
+    │   ├── NotDistillable       these runs make no script
     │   ├── MayNotWrite          the run may not publish in the name of whoever started it
     │   ├── AnswerRefused        the answer is not one of the choices, or does not fit the schema
     │   ├── BudgetExceeded       a request that the budget does not cover; it is not sent
@@ -158,6 +159,19 @@ class AnswerRefused(RunRefused):
     """The answer is not of the kind that the question asks for."""
 
     code = "execution.answer"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class NotDistillable(RunRefused):
+    """These runs make no script."""
+
+    code = "execution.not-distillable"
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -30,13 +30,13 @@ def turn(request: Request) -> Any:
     steps = [uses for step in PLAN if (uses := [use for use in step(known) if use[0] in offered])]
     if done >= len(steps):
         return {"summary": f"[simulated] {known.task[:200]}", "agents": known.agents, "quality": known.quality}
-    uses = [
+    moves = [
         {"id": f"toolu_{done + 1}_{place}", "name": name, "input": given}
         for place, (name, given) in enumerate(steps[done], 1)
     ]
     text = f"[simulated] step {done + 1} of {len(steps)}"
-    blocks = [{"type": "text", "text": text}, *({"type": "tool_use", **use} for use in uses)]
-    return {"text": text, "tool_uses": uses, "content": blocks}
+    blocks = [{"type": "text", "text": text}, *({"type": "tool_use", **move} for move in moves)]
+    return {"text": text, "tool_uses": moves, "content": blocks}
 
 
 class Known:

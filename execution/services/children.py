@@ -94,7 +94,12 @@ def find_version(session: Session, reference: str) -> PatternVersion:
     user = User.objects.filter(pk=session.started_by).first() if session.started_by is not None else None
     if "/" in reference:
         return finding.version(reference, user)
-    own = PatternVersion.objects.values_list("pattern__owner__name", flat=True).get(pk=session.version_id)
+    return find_beside(session.version_id, reference, user)
+
+
+def find_beside(version_id: int, reference: str, user: User | None) -> PatternVersion:
+    """A pattern of the same owner as a version's, else of the library; NotThere otherwise."""
+    own = PatternVersion.objects.values_list("pattern__owner__name", flat=True).get(pk=version_id)
     try:
         return finding.version(f"{own}/{reference}", user)
     except Exception as error:

@@ -77,6 +77,27 @@ def plan(version: PatternVersion, given: Mapping[str, Any]) -> Plan:
     return Plan(program=program, inputs=_inputs(version, document, program, own, checked), tools=True)
 
 
+def form_inputs(version: PatternVersion) -> list[dict[str, Any]]:
+    """What a form asks for before a run of the version starts, as ``PatternVersion.inputs`` describes it."""
+    if version.program is not None:
+        return list(version.inputs)
+    told = {"required": False, "schema": {}, "initial": False}
+    own = [
+        {
+            "name": "task",
+            "type": "string",
+            "default": version.description,
+            "description": "What is to be done.",
+            **told,
+        },
+        {"name": "context", "type": "object", "default": {}, "description": "What else it should know.", **told},
+        {"name": "max_turns", "type": "number", "default": 40, "description": "Turns of the orchestrator.", **told},
+    ]
+    document = reading.read(version.source_bytes).document
+    declared = parameters_of(document) if document is not None else {}
+    return own + [item for item in version.inputs if item.get("name") in declared]
+
+
 def given_of(run: Any) -> dict[str, Any]:
     """The inputs of a run that its starter gave, or could have given."""
     values: dict[str, Any] = run.input_values()
