@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('execution', '0002_trials'),
+        ('execution', '0003_run_of_trials_index'),
     ]
 
     operations = [
