@@ -43,7 +43,7 @@ class Kind(StrEnum):
     WRITE = "write"  # changes what others see
 
 
-_PURE = ("completion:async", "optimization:async")
+_PURE = ("completion:async", "optimization:async", "judgement:ask")
 _READ = (
     "agent:list",
     "state:entity:get",

@@ -22,8 +22,9 @@ from typing import Any
 from django.db import transaction
 
 from execution.errors import MayNotWrite
-from execution.models import Run
-from execution.services import children
+from execution.models import Effect, Run
+from execution.models.effect import Handler
+from execution.services import children, isolating
 from execution.services.clock import to_datetime
 from execution.services.sessions import Session
 from opl.script.values import to_text
@@ -56,6 +57,29 @@ class Actor:
 
 def carry_out(session: Session, name: str, data: Mapping[str, Any], at: int) -> Any:
     """The answer to one effect; a refusal is an answer too: ``{success: false, error: {type, message}}``."""
+    if isolating.is_shadow(session.policy):
+        return _in_overlay(session, name, data, at)
+    return _for_good(session, name, data, at)
+
+
+def _in_overlay(session: Session, name: str, data: Mapping[str, Any], at: int) -> Any:
+    """
+    What an arm of a trial is answered: in a registry where only its own writes came true, and then nothing did.
+
+    Its earlier writes stand in its journal. They are done again inside of a
+    savepoint, so that its own reads see them, and all of it is taken back.
+    """
+    own = Effect.objects.filter(run_id=session.run_id, handler=Handler.HUB, status="done").order_by("seq")
+    with transaction.atomic():
+        for effect in own:
+            if isolating.kind_of(effect.name) is isolating.Kind.WRITE:
+                _for_good(session, effect.name, effect.data(), at)
+        answer = _for_good(session, name, data, at)
+        transaction.set_rollback(True)
+    return answer
+
+
+def _for_good(session: Session, name: str, data: Mapping[str, Any], at: int) -> Any:
     try:
         with transaction.atomic():
             return _HANDLERS[name](_actor(session, at), data)

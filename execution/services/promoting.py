@@ -9,6 +9,7 @@ moves ``stable`` back and opens a new trial (``watching_share``).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,13 +21,12 @@ from execution.models.trial import TrialMode
 from execution.services import verifying
 from execution.services.trial_plans import wishes_of
 from execution.services.verifying import LIVE_BUDGET, Budget
+from execution.shadow.plan import MOST_PAIRS, Mode
 from execution.shadow.verdict import Outcome
 from execution.states import TrialStatus
 from registry.errors import RegistryError
 from registry.models import Channel, PatternVersion
 from registry.services import channels
-
-WATCHED_SHARE = 0.10
 
 
 def adopt(*, trial: Trial, user: Any, now: datetime, share: float | None = None) -> ShadowShare:
@@ -128,7 +128,8 @@ def begin_watch(trial: Trial, now: datetime, share: float) -> ShadowShare:
         now=now,
         mode=TrialMode.WATCH,
         profile=trial.profile,
-        plan=trial.trial_plan if trial.mode == TrialMode.WATCH else None,
+        # A watch has no verdict and no end of its own.
+        plan=replace(trial.trial_plan, profile="custom", n_max=MOST_PAIRS, mode=Mode.ALWAYS, looks=()),
         backend=trial.backend,
         caps=trial.caps,
         share=share,

@@ -17,7 +17,7 @@ from execution.models import ShadowShare, Trial, TrialLook, TrialPair
 from execution.models.trial import TrialMode
 from execution.services import counting, promoting
 from execution.services.reporting import subject_of
-from execution.shadow.assessment import Estimate, thresholds
+from execution.shadow.assessment import Course, Estimate, thresholds
 from execution.shadow.contrast import RULES, Metric
 from execution.shadow.detector import ALARM
 from execution.shadow.enrolment import commitment_of
@@ -65,7 +65,8 @@ class TrialPage:
 
 def trial_page(trial: Trial) -> TrialPage:
     """Everything that the page of one trial shows."""
-    found = counting.assessment_of(trial)
+    # A watch has no verdict, and may have many pairs: its detector says how it stands.
+    found = counting.assessment_of(trial) if trial.mode != TrialMode.WATCH else Course(trial.trial_plan).assessment()
     plan = trial.trial_plan
     counted = TrialPair.objects.filter(trial=trial, position__lte=trial.settled)
     tally = tally_of(counted)

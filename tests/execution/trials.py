@@ -12,6 +12,7 @@ from execution.services import verifying
 from execution.services.clock import now_ms
 from execution.services.trial_inputs import GivenInput
 from execution.worker import WorkerSettings, run_until_idle
+from opl.script.compiler import compile_script, program_hash
 from registry.models import PatternVersion
 from tests.execution.factories import make_version
 
@@ -27,6 +28,24 @@ RETURN {ok: r.success}
 def good_on(share: int, **fields: Any) -> PatternVersion:
     """A version that succeeds on ``share`` of every ten inputs."""
     return make_version(GOOD_ON.format(share=share), success_when="ok", **fields)
+
+
+def next_version(before: PatternVersion, script: str, number: str = "1.1.0", **fields: Any) -> PatternVersion:
+    """Another version of the same pattern."""
+    compiled = compile_script(script)
+    assert compiled.program is not None
+    copied = {name: getattr(before, name) for name in ("document", "envelope", "mode", "success_when", "score")}
+    return PatternVersion.objects.create(
+        pattern=before.pattern,
+        version=number,
+        source=script.encode(),
+        semantic_digest="1" * 64,
+        program=compiled.program,
+        program_hash=program_hash(compiled.program),
+        published_via="cli",
+        published_at=timezone.now(),
+        **{**copied, **fields},
+    )
 
 
 def numbers(count: int, start: int = 0) -> list[GivenInput]:

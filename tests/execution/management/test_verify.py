@@ -1,0 +1,156 @@
+"""The commands of trials: what they print, their JSON, their exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from execution.models import Trial
+from registry.models import PatternVersion, User
+from registry.services import libraries
+from tests.conftest import ROOT
+from tests.execution.factories import NOW
+from tests.execution.trials import good_on
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def root() -> User:
+    return User.objects.create_superuser("root", password="x")
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> str:
+    path = tmp_path / "inputs.jsonl"
+    path.write_text("\n".join(json.dumps({"n": n}) for n in range(30)), "utf-8")
+    return str(path)
+
+
+def run(*words: str) -> tuple[int, str, str]:
+    """(exit code, standard output, standard error) of a command."""
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        call_command(*words, stdout=out, stderr=err)
+    except SystemExit as end:
+        return int(end.code or 0), out.getvalue(), err.getvalue()
+    return 0, out.getvalue(), err.getvalue()
+
+
+class TestVerify:
+    def test_carries_a_trial_out_and_prints_the_verdict(self, root: User, inputs: str, tmp_path: Path) -> None:
+        control, candidate = good_on(4), good_on(9)
+        report = tmp_path / "report.json"
+        words = ("verify", str(candidate), "--against", str(control), "--inputs", inputs, "--profile", "quick")
+
+        code, out, err = run(*words, "--report", str(report))
+
+        assert code == 0
+        assert out.startswith("promote: Adopt the candidate")
+        assert "of at most 200 pairs" in err
+        assert run("recheck", str(report))[1].startswith("confirmed promote")
+
+    def test_prints_one_object_with_json(self, root: User, inputs: str) -> None:
+        words = ("verify", str(good_on(3)), "--against", str(good_on(9)), "--inputs", inputs, "--profile", "quick")
+
+        code, out, err = run(*words, "--json")
+
+        body = json.loads(out)
+        assert (code, body["ok"], body["outcome"], err) == (0, True, "reject_harm", "")
+
+    def test_takes_files_as_private_versions(self, root: User, inputs: str, tmp_path: Path) -> None:
+        for name, share in (("old", 9), ("new", 2)):
+            text = (
+                f"type: orchestration_pattern\nname: {name}\nversion: 1.0.0\nsuccess_when: ok\n"
+                f"dsl: |\n  STATE n = 0\n  RETURN {{ok: (n * 7) % 10 < {share}}}\n"
+            )
+            (tmp_path / f"{name}.yaml").write_text(text, "utf-8")
+        words = ("verify", str(tmp_path / "new.yaml"), "--against", str(tmp_path / "old.yaml"), "--inputs", inputs)
+
+        body = json.loads(run(*words, "--profile", "quick", "--json")[1])
+
+        assert body["outcome"] == "reject_harm"
+        assert set(PatternVersion.objects.values_list("pattern__visibility", flat=True)) == {"private"}
+        assert body["public"] is False
+
+    @pytest.mark.parametrize(
+        ("words", "told"),
+        [
+            (("verify", "no/such", "--against", "no/other"), "no/other"),
+            (("verify", "CANDIDATE", "--against", "CONTROL", "--inputs", "missing.json"), "missing.json"),
+            (("verify", "CANDIDATE", "--against", "CONTROL", "--backend", "nobody"), "nobody"),
+            (("verify", "CANDIDATE", "--against", "CONTROL", "--recorded", "5"), "no ended runs"),
+            (("verify", "missing.yaml", "--against", "CONTROL"), "missing.yaml"),
+        ],
+    )
+    def test_says_what_is_wrong(self, root: User, words: tuple[str, ...], told: str) -> None:
+        names = {"CANDIDATE": str(good_on(5)), "CONTROL": str(good_on(5))}
+
+        code, _, err = run(*(names.get(word, word) for word in words))
+
+        assert code == 1
+        assert told in err
+
+    def test_needs_both_arms(self, root: User) -> None:
+        with pytest.raises(CommandError, match="CANDIDATE and a CONTROL"):
+            run("verify")
+
+    def test_checks_itself(self) -> None:
+        code, out, _ = run("verify", "--self-check", "--trials", "60", "--json")
+
+        body = json.loads(out)
+        assert code == 0
+        assert body["type_i_error"] <= 0.15 and body["power"] >= 0.9
+
+
+class TestRecheck:
+    def test_refuses_a_changed_byte(self, root: User, inputs: str, tmp_path: Path) -> None:
+        report = tmp_path / "report.json"
+        words = ("verify", str(good_on(9)), "--against", str(good_on(4)), "--inputs", inputs, "--profile", "quick")
+        run(*words, "--report", str(report))
+        report.write_bytes(report.read_bytes().replace(b"promote", b"promotd", 1))
+
+        code, out, _ = run("recheck", str(report), "--json")
+
+        assert (code, json.loads(out)["ok"]) == (1, False)
+
+    @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b"[1]"])
+    def test_refuses_whatever_is_no_report(self, tmp_path: Path, content: bytes) -> None:
+        path = tmp_path / "report.json"
+        path.write_bytes(content)
+
+        code, _, err = run("recheck", str(path))
+
+        assert (code, err.startswith("refused")) == (1, True)
+
+    def test_refuses_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+        assert run("recheck", str(tmp_path / "none.json"))[0] == 1
+
+
+class TestLibrary:
+    """The trial that the manual names: the adaptive tournament against the plain one, offline."""
+
+    @pytest.mark.slow
+    @pytest.mark.timeout(300)
+    def test_tournament_v2_against_the_plain_one_ends_with_a_verdict(self, root: User, tmp_path: Path) -> None:
+        libraries.load(folder=ROOT / "library", now=NOW)
+        inputs = tmp_path / "inputs.yaml"
+        inputs.write_text("".join(f"- challenge: Explain proverb {n}\n" for n in range(20)), "utf-8")
+        report = tmp_path / "report.json"
+        words = ("verify", "library/tournament_v2", "--against", "library/tournament", "--inputs", str(inputs))
+
+        body: dict[str, Any] = json.loads(run(*words, "--report", str(report), "--json")[1])
+
+        assert body["status"] == "decided" and body["outcome"] != "needs_more"
+        assert body["pairs"]["settled"] <= 400 and body["pairs"]["missing"] == 0
+        assert body["simulated"] is True
+        assert Trial.objects.get().profile == "standard"
+        assert run("recheck", str(report))[0] == 0
+        report.write_bytes(report.read_bytes().replace(b"0", b"1", 1))
+        assert run("recheck", str(report))[0] == 1
