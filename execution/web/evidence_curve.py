@@ -78,7 +78,7 @@ def e_value(log: float) -> str:
     value = math.exp(log) if log > -50 else 0.0
     if value < 0.01:
         return _("under 0.01")
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value < 10 else f"{value:.0f}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}".removesuffix(".0") if value >= 10 else f"{value:.2g}"
 
 
 def evidence_curve(curve: Sequence[Mapping[str, float]], thresholds: Mapping[str, float], *, title: str) -> SafeString:

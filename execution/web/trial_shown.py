@@ -313,7 +313,7 @@ class ShownPair:
     candidate: ShownArm
     word: str  # who did better on success, or where the pair stands
     tone: str  # a known status, for the pill
-    counts: bool  # whether it is evidence by now
+    counts: str  # yes, later (when all before it do), or no
 
 
 def shown_pairs(trial: Trial, pairs: Sequence[TrialPair], user: Any) -> list[ShownPair]:
@@ -331,8 +331,16 @@ def _pair(trial: Trial, pair: TrialPair, may_open: set[int]) -> ShownPair:
         candidate=_arm(pair, "candidate", may_open),
         word=word,
         tone=tone,
-        counts=pair.position <= trial.settled and not pair.missing,
+        counts=_counts(trial, pair),
     )
+
+
+def _counts(trial: Trial, pair: TrialPair) -> str:
+    if pair.missing or pair.status != "settled":
+        return "no"
+    if pair.position <= trial.settled:
+        return "yes"
+    return "no" if trial.has_ended else "later"
 
 
 def _pair_words(pair: TrialPair) -> tuple[str, str]:
@@ -358,5 +366,5 @@ def _arm(pair: TrialPair, arm: str, may_open: set[int]) -> ShownArm:
         is_success=None if success is None else float(success) >= 0.5,
         cost=told.get("cost"),
         seconds=told.get("seconds"),
-        error=str(told.get("error") or ""),
+        error="" if str(told.get("error") or "").startswith("success_when") else str(told.get("error") or ""),
     )

@@ -62,7 +62,7 @@ def resume(request: HttpRequest, trial_id: int) -> HttpResponse:
 def cancel(request: HttpRequest, trial_id: int) -> HttpResponse:
     """The dialog; a POST ends the trial without a verdict."""
     trial = find_trial(request, trial_id, control=True)
-    form = EndForm(request.POST or None)
+    form = EndForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         reason = form.cleaned_data["reason"] or _("ended by %(who)s") % {"who": person(request).get_username()}
         if trial.mode == TrialMode.WATCH and not trial.has_ended:
@@ -81,10 +81,10 @@ def adopt(request: HttpRequest, trial_id: int) -> HttpResponse:
     trial = find_trial(request, trial_id)
     promoting.check(trial, person(request))
     wish = trial_plans.wishes_of(trial.control).share
-    form = AdoptForm(request.POST or None, initial={"share": round(100 * wish, 1)})
+    form = AdoptForm(request.POST if request.method == "POST" else None, initial={"share": round(100 * wish, 1)})
     if request.method == "POST" and form.is_valid():
         promoting.adopt(trial=trial, user=person(request), now=timezone.now(), share=form.cleaned_data["share"] / 100)
-        said = _("`stable` of %(pattern)s is %(version)s now.")
+        said = _("stable of %(pattern)s is %(version)s now.")
         messages.success(request, said % {"pattern": trial.control.pattern, "version": trial.candidate.version})
         return redirect(trial.get_absolute_url())
     context = {

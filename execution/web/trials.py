@@ -133,7 +133,7 @@ def _obstacle(found: Trial, obstacle: str) -> str:
 
 def _latest_pairs(found: Trial) -> list[Any]:
     """The pairs around the one that counts next, the newest first."""
-    near = trial_facts.pairs_for_list(found).filter(position__lte=found.settled + 4)
+    near = trial_facts.pairs_for_list(found).filter(position__lte=found.settled + (0 if found.has_ended else 4))
     return list(near.order_by("-position")[:PAIRS_ON_PAGE])
 
 

@@ -38,7 +38,7 @@ def try_out(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     earlier = _earlier(request, pattern)
     can_shadow = pattern.owner.can_publish(request.user)
     form = TrialForm(
-        request.POST or None,
+        request.POST if request.method == "POST" else None,
         request.FILES or None,
         user=person(request),
         versions=versions,
@@ -59,6 +59,7 @@ def try_out(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         "form": form,
         "expected": _expected(control),
         "can_try": bool(versions),
+        "is_same": control is not None and control == candidate,
         "can_shadow": can_shadow,
         "own_success": control.success_when if control else "",
         "example": _example(control),
@@ -84,7 +85,7 @@ def _versions(pattern: Pattern) -> list[PatternVersion]:
 def _arms(
     pattern: Pattern, shown: PatternVersion, versions: Sequence[PatternVersion], asked: Any
 ) -> tuple[PatternVersion | None, PatternVersion | None]:
-    """What the page proposes: the stable version, and the one that was looked at or else the newest other one."""
+    """What the page proposes: the stable version, and the one that was looked at or else the newest after it."""
     if not versions:
         return None, None
     by_number = {one.version: one for one in versions}
@@ -93,7 +94,7 @@ def _arms(
     control = by_number.get(asked.get("control", "")) or known or versions[-1]
     candidate = by_number.get(asked.get("candidate", "")) or by_number.get(shown.version)
     if candidate is None or (candidate.pk == control.pk and not asked.get("candidate")):
-        candidate = next((one for one in versions if one.pk != control.pk), control)
+        candidate = next((one for one in versions if one.pk > control.pk), control)
     return control, candidate
 
 

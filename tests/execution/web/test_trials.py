@@ -440,7 +440,7 @@ class TestAdoption:
         client.force_login(stage.stranger)
 
         assert ">Adopt<" not in shown(client, f"/trials/{trial.pk}/")
-        assert "only publishers of ada" in shown(client, f"/trials/{trial.pk}/adopt/", 409)
+        assert "nly publishers of ada" in shown(client, f"/trials/{trial.pk}/adopt/", 409)
         client.post(f"/trials/{trial.pk}/adopt/", {"share": "10"})
         assert Channel.objects.get(pattern=stage.old.pattern, name="stable").version == stage.old
 
