@@ -19,7 +19,7 @@ from execution.shadow.errors import PlanInvalid
 from execution.shadow.plan import PROFILES
 from execution.web.trial_forms import DEFAULTS, RECORDED, TrialForm
 from registry.models import Channel, Pattern, PatternVersion
-from registry.models.version import Mode
+from registry.models.pattern import Mode
 from registry.web.pages import find_pattern, find_version, person, wants_fragment
 
 MOST_VERSIONS = 100

@@ -26,7 +26,8 @@ _slow = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=Fal
 
 def _fast() -> Callable[[Any], str]:
     """The C encoder, made once instead of at every call; Python's own where there is none."""
-    make, escape = json.encoder.c_make_encoder, json.encoder.encode_basestring_ascii
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    escape = json.encoder.encode_basestring_ascii
     if make is None:
         return _slow.encode
     # No marks of what was visited: values of the machine and of documents hold no cycles.

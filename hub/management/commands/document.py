@@ -8,7 +8,7 @@ Write, or check, what is generated from the code: state diagrams, the API's desc
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from execution import states
 from federation.protocol import quarantine
 from opl.script.builtins.__main__ import written
 
-STATES = {
+STATES: dict[str, Mapping[Any, Mapping[Any, Any]]] = {
     "A run": states.RUN,
     "An effect": states.EFFECT,
     "A trial": states.TRIAL,
@@ -45,8 +45,9 @@ def state_diagrams() -> str:
 
 def openapi() -> str:
     """schemas/openapi.yaml."""
-    schema = SchemaGenerator().get_schema(request=None, public=True)
-    text: bytes = OpenApiYamlRenderer().render(schema, renderer_context={})
+    generator: Any = SchemaGenerator
+    renderer: Any = OpenApiYamlRenderer
+    text: bytes = renderer().render(generator().get_schema(request=None, public=True), renderer_context={})
     return text.decode()
 
 
