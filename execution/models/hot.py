@@ -15,7 +15,7 @@ errors and connections stay Django's; where somebody watches statements
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection
@@ -52,46 +52,10 @@ class Cursor:
         with self._errors:
             return list(self._own.fetchall())
 
-    def together(self) -> AbstractContextManager[Any]:
-        """
-        Statements inside go to PostgreSQL without waiting for each other's result; SQLite has nobody to wait for.
-
-        What they did, or why they failed, is known when the block ends: ask for no result inside of it.
-        """
-        return _Together(self._errors, connection.connection.pipeline()) if not self._sqlite else nullcontext()
-
     @property
     def rowcount(self) -> int:
         """How many rows the last statement touched."""
         return int(self._own.rowcount)
-
-
-class _Together:
-    """psycopg's pipeline, with Django's errors."""
-
-    def __init__(self, errors: Any, pipeline: AbstractContextManager[Any]) -> None:
-        self._errors, self._pipeline = errors, pipeline
-
-    def __enter__(self) -> None:
-        self._pipeline.__enter__()
-
-    def __exit__(self, *details: Any) -> None:
-        with self._errors:
-            self._pipeline.__exit__(*details)
-
-
-class _Watched:
-    """Django's own cursor where somebody watches statements."""
-
-    def __init__(self, own: Any) -> None:
-        self._own = own
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._own, name)
-
-    def together(self) -> AbstractContextManager[Any]:
-        """One after the other."""
-        return nullcontext()
 
 
 def _text(sql: str) -> str:
@@ -108,7 +72,7 @@ def cursor() -> Iterator[Any]:
     """A cursor on Django's connection of this thread; inside of a transaction or not."""
     if connection.execute_wrappers or connection.queries_logged:
         with connection.cursor() as watched:
-            yield _Watched(watched)
+            yield watched
         return
     if not connection.in_atomic_block:
         connection.close_if_health_check_failed()

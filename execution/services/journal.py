@@ -49,21 +49,20 @@ def write(draft: Draft) -> list[int]:
         calls = max(draft.calls - closed_calls, 0)
         status = draft.status if draft.end is not None or calls else "waiting"
         move_run(cursor, draft, tick, calls, status)
-        with cursor.together():
-            cursor.execute(
-                "INSERT INTO execution_tick (run_id, number, at, inputs, last_event) VALUES (%s, %s, %s, %s, %s)",
-                [
-                    session.run_id,
-                    tick,
-                    draft.at,
-                    stored_rounds := blobs.put(draft.rounds),
-                    session.events_count + len(draft.told),
-                ],
-            )
-            consume(cursor, draft, tick)
-            insert_effects(cursor, draft, tick, blobs)
-            change_timers(cursor, draft)
-            snapshot = save_snapshot(cursor, draft, tick, len(stored_rounds))
+        cursor.execute(
+            "INSERT INTO execution_tick (run_id, number, at, inputs, last_event) VALUES (%s, %s, %s, %s, %s)",
+            [
+                session.run_id,
+                tick,
+                draft.at,
+                stored_rounds := blobs.put(draft.rounds),
+                session.events_count + len(draft.told),
+            ],
+        )
+        consume(cursor, draft, tick)
+        insert_effects(cursor, draft, tick, blobs)
+        change_timers(cursor, draft)
+        snapshot = save_snapshot(cursor, draft, tick, len(stored_rounds))
         session.world.write(cursor, blobs, draft.at, tick)
         if draft.end is not None:
             ending.finish(cursor, draft, blobs)
