@@ -14,7 +14,7 @@ help: ## list the commands
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch .venv
 
-.PHONY: run test check demo bench lock format
+.PHONY: run test check docs demo bench lock format
 run: .venv ## set up everything and start the hub: web and workers, SQLite, no key needed
 	@$(BIN)/python manage.py serve --setup
 
@@ -32,7 +32,11 @@ check: .venv ## format, lint, types, import contracts, migrations, docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python manage.py check
+	$(BIN)/python manage.py check --fail-level ERROR
+	$(BIN)/python manage.py document --check
+
+docs: .venv ## write the documents that are generated from the code
+	$(BIN)/python manage.py document
 
 demo: .venv ## the whole journey, offline, within two minutes
 	@$(BIN)/python manage.py demo

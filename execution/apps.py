@@ -17,8 +17,17 @@ class ExecutionConfig(AppConfig):
         from execution.web import own_panels
 
         own_panels.add()
+        self._upkeep()
         if not settings.WORKERS_EMBEDDED:
             from execution import tasks
             from execution.services import hints
 
             hints.listen(tasks.hint)
+
+    def _upkeep(self) -> None:
+        """What the registry wants done from time to time is done by our workers: it has none."""
+        from execution import rounds
+        from registry.services import maintenance
+
+        rounds.register("webhooks", every_seconds=5, call=lambda now: maintenance.deliver_webhooks(now=now))
+        rounds.register("upkeep", every_seconds=3600, call=lambda now: maintenance.run(now=now))

@@ -6,10 +6,12 @@ What can go wrong around a run, split by whose fault it is.
     │   ├── NotExecutable        the version has no script that this machine can run
     │   ├── InputsRefused        the inputs do not fit the version; carries problems
     │   ├── BackendUnknown       no agent backend of that name is configured
+    │   ├── BackendLacksTools    a guided pattern needs agents that can use tools
     │   ├── NotPossible          this status of the run does not allow that
     │   ├── RunFinished          the run has ended; nothing more happens to it
     │   ├── TickUnknown          the run has no such checkpoint
     │   ├── QuestionClosed       the question was answered before, or the run no longer waits for it
+    │   ├── NotDistillable       these runs make no script
     │   ├── MayNotWrite          the run may not publish in the name of whoever started it
     │   ├── AnswerRefused        the answer is not one of the choices, or does not fit the schema
     │   ├── BudgetExceeded       a request that the budget does not cover; it is not sent
@@ -84,6 +86,19 @@ class BackendUnknown(RunRefused):
         return f"there is no agent backend {self.name!r} here; use one of {', '.join(self.known)}"
 
 
+class BackendLacksTools(RunRefused):
+    """A guided pattern needs agents that can use tools."""
+
+    code = "execution.backend-lacks-tools"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"the agent backend {self.name} cannot use tools, which a guided pattern needs; choose another"
+
+
 class NotPossible(RunRefused):
     """The run's status does not allow what was asked."""
 
@@ -144,6 +159,19 @@ class AnswerRefused(RunRefused):
     """The answer is not of the kind that the question asks for."""
 
     code = "execution.answer"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class NotDistillable(RunRefused):
+    """These runs make no script."""
+
+    code = "execution.not-distillable"
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -45,9 +45,9 @@ _TOOLS: dict[str, Schema] = {
     ),
     "terminate_agent": _tool("Let an agent go; it takes no more tasks.", {"agent_id": TEXT}),
     "list_agents": _tool(
-        "The run's agents, with profile, purpose and status.",
+        "The run's agents, with profile, purpose, status (active or terminated), what they are doing and their tasks.",
         {},
-        {"filter_criteria": _about(OBJECT, "Fields that must be equal, such as {status: idle}.")},
+        {"filter_criteria": _about(OBJECT, "Fields that must be equal, such as {profile: judge}.")},
     ),
     "broadcast_task": _tool(
         "Give the same task to several agents. Does not wait; collect with await_responses.",
@@ -63,7 +63,9 @@ _TOOLS: dict[str, Schema] = {
         {"patterns": _about(NAMES, "Glob patterns, such as agent:* or state:entity:*.")},
         {"callback": _about(TEXT, "What you mean to do about them; told back to you with the events.")},
     ),
-    "query_agent_status": _tool("What an agent is doing: idle, busy or terminated, and its tasks.", {"agent_id": TEXT}),
+    "query_agent_status": _tool(
+        "Whether an agent is active or terminated, what it is doing (idle or busy), and its tasks.", {"agent_id": TEXT}
+    ),
     "track_metrics": _tool(
         "The latest values of tracked metrics; with numbers in `values`, track them first.",
         {"metric_names": NAMES},
@@ -98,7 +100,7 @@ _TOOLS: dict[str, Schema] = {
     "load_pattern": _tool("Read a pattern of the registry: source, inputs, rules, evidence.", {"name": TEXT}),
     "adapt_pattern": _tool(
         "Fork a pattern for this situation: other input values, with the context written down.",
-        {"pattern": TEXT, "context": OBJECT},
+        {"pattern": _about(TEXT, "owner/name, with @version where it matters."), "context": OBJECT},
         {"inputs": OBJECT},
     ),
     "record_decision": _tool(

@@ -14,12 +14,14 @@ from typing import Any
 
 from celery import shared_task, signals
 from django.db import transaction
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from execution.services import reaping
 from execution.services.clock import now_ms
 from execution.services.isolating import TRIALS
 from execution.worker import process_worker, stop_process_workers
+from registry.services import maintenance
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,18 @@ def reap(**_: Any) -> None:
 def observe_trials(run_id: int = 0, **_: Any) -> None:
     """Every two seconds, and when a trial starts: what the processes of the queue ``trials`` do."""
     process_worker(delivers=True, queue=TRIALS).claim_and_run()
+
+
+@shared_task(name="execution.tasks.webhooks", ignore_result=True, expires=10)
+def webhooks(**_: Any) -> None:
+    """Every five seconds: deliveries that are due."""
+    maintenance.deliver_webhooks(now=timezone.now())
+
+
+@shared_task(name="execution.tasks.upkeep", ignore_result=True)
+def upkeep(**_: Any) -> None:
+    """Every hour: what the registry wants done from time to time."""
+    maintenance.run(now=timezone.now())
 
 
 def hint(kind: str, run_id: int) -> None:

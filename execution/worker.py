@@ -79,11 +79,11 @@ class Lane:
 
     async def _ask(self, delivery: Delivery) -> None:
         try:
-            reply = await delivering.send(delivery, self.clock)
+            # The answer is in the queue before it stops counting as under way: at no time is it in neither.
+            self.answered(await delivering.send(delivery, self.clock))
         finally:
             with self._guard:
                 self.in_flight -= 1
-        self.answered(reply)
 
     def stop(self) -> None:
         """End the loop; what still waits is in doubt, and others will ask it again."""
@@ -356,7 +356,7 @@ def run_until_idle(*, clock: Callable[[], int] = now_ms, settings: WorkerSetting
 
 def _settle(worker: Worker) -> int:
     """Wait for what is in flight; 0 when nothing is."""
-    if not worker.lane.in_flight:
+    if not worker.lane.in_flight and worker.answers.empty():
         return 0
     worker._wait()
     return 1

@@ -10,7 +10,10 @@ class HubConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
+        from execution import telemetry
         from hub import checks  # noqa: F401  registers itself
+
+        telemetry.export_to(settings.OTLP_ENDPOINT)
 
         if not settings.WORKERS_EMBEDDED:
             # Tasks are bound to the configured application before anything sends a hint.

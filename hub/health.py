@@ -5,7 +5,12 @@ from __future__ import annotations
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from hub.metrics import RunMetrics
+
+RUNS = CollectorRegistry(auto_describe=False)
+RUNS.register(RunMetrics())
 
 
 def alive(request: HttpRequest) -> JsonResponse:
@@ -27,4 +32,4 @@ def ready(request: HttpRequest) -> JsonResponse:
 
 def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus text format: counters of this process, gauges read from the database."""
-    return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(generate_latest() + generate_latest(RUNS), content_type=CONTENT_TYPE_LATEST)

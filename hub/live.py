@@ -231,7 +231,8 @@ _QUIET = object()
 async def _next(viewer: Viewer, gone: asyncio.Future[None]) -> Any:
     """The next message, ``_QUIET`` after a heartbeat's time, or None when the stream should end."""
     getter = asyncio.ensure_future(viewer.queue.get())
-    done, _ = await asyncio.wait({getter, gone}, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    both: set[asyncio.Future[Any]] = {getter, gone}
+    done, _ = await asyncio.wait(both, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     if getter in done:
         return getter.result()
     getter.cancel()

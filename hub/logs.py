@@ -6,6 +6,8 @@ import json
 import logging
 from datetime import UTC, datetime
 
+from execution import telemetry
+
 _SUBJECTS = ("run_id", "effect_id", "trial_id", "peer", "request_id")
 
 
@@ -19,6 +21,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        line.update(telemetry.subject.get() or {})
         line.update({name: str(getattr(record, name)) for name in _SUBJECTS if hasattr(record, name)})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

@@ -38,6 +38,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "hub.middleware.readable_addresses",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -159,6 +160,7 @@ ANTHROPIC_BASE_URL = ENVIRONMENT.anthropic_base_url
 KSI_SOCKET = ENVIRONMENT.ksi_socket
 DEFAULT_BACKEND = "claude" if ANTHROPIC_API_KEY else "simulated"
 WORKERS_EMBEDDED = not ENVIRONMENT.scaled
+OTLP_ENDPOINT = ENVIRONMENT.otlp_endpoint
 
 # Federation (page 5).
 FEDERATION_ALLOW_LOOPBACK = ENVIRONMENT.federation_allow_loopback
@@ -191,6 +193,9 @@ CELERY = {
     "beat_schedule": {
         "reap": {"task": "execution.tasks.reap", "schedule": 2.0},
         "observe-trials": {"task": "execution.tasks.observe_trials", "schedule": 2.0},
+        "webhooks": {"task": "execution.tasks.webhooks", "schedule": 5.0},
+        "upkeep": {"task": "execution.tasks.upkeep", "schedule": 3600.0},
+        "federation": {"task": "federation.tasks.tick", "schedule": 5.0, "options": {"expires": 60}},
     },
 }
 

@@ -15,7 +15,7 @@ a note says where it stops being formal.
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from opl.document.envelopes import read
 from opl.document.load import DEFAULT, LoadLimits, pointer_of
 from opl.document.model import Document, Envelope, Kind, Mode, Role, ScriptSource
 from opl.document.prose import first_narrative, is_expression
-from opl.document.scripts import flow_script
+from opl.document.scripts import flow_script, stage_lines
 from opl.document.security import Allowance, allowance
 from opl.document.validate import check_parameters, unknown_keys, validate
 from opl.errors import Problem, Severity
@@ -229,7 +229,8 @@ def _compile_all(document: Document) -> tuple[dict[str, Mapping[str, Any]], list
             programs[script.key] = program
     whole = flow_script(document.value, document.scripts)
     if whole is not None and all(script.key in programs for script in document.scripts if script.role is Role.FLOW):
-        program, _ = _compile(document, whole)  # what is wrong with a stage is told of the stage
+        starts = stage_lines(whole, document.scripts)
+        program, _ = _compile(document, whole, starts)  # what is wrong with a stage is told of the stage
         programs.update({whole.key: program} if program is not None else {})
     return programs, problems
 
@@ -249,7 +250,9 @@ def _too_many(document: Document) -> Problem | None:
     )
 
 
-def _compile(document: Document, script: ScriptSource) -> tuple[Mapping[str, Any] | None, list[Problem]]:
+def _compile(
+    document: Document, script: ScriptSource, stages: Sequence[int] = ()
+) -> tuple[Mapping[str, Any] | None, list[Problem]]:
     compilation = _compiled(
         script.text,
         first_line=script.first_line,
@@ -257,6 +260,7 @@ def _compile(document: Document, script: ScriptSource) -> tuple[Mapping[str, Any
         helpers=_helpers(document.helpers),
         rules=[{**rule.value, "line": rule.line} for rule in document.adaptive_rules],
         actions=document.actions or None,
+        stages=stages,
     )
     problems = [
         problem if problem.code.startswith("opl.script.rule-") else _placed(problem, script)

@@ -2,9 +2,10 @@
 How many requests may be under way, learned from the provider's answers.
 
 Additive increase, multiplicative decrease (Chiu & Jain 1989), as TCP does it:
-every answer widens the window by a fraction, an overload halves it, once per
-round of requests, and ``retry-after`` holds everybody back for as long as it
-says. One window for each API key and model, since limits are counted so.
+until the first overload every answer widens the window by one, so that it
+doubles with each round (slow start, RFC 5681, section 3.1); from then on by a
+fraction. An overload halves it, once per round of requests, and
+``retry-after`` holds everybody back for as long as it says. One window for each API key and model, since limits are counted so.
 """
 
 from __future__ import annotations
@@ -67,8 +68,9 @@ class Window:
             await self._room.acquire()
 
     def answered(self) -> None:
-        """An answer came: widen by one for a whole window of answers."""
-        self.size = min(MOST, self.size + 1.0 / max(self.size, 1.0))
+        """An answer came: widen by one, and after the first overload by one for a whole window of answers."""
+        step = 1.0 if self.reduced_at < 0 else 1.0 / max(self.size, 1.0)
+        self.size = min(MOST, self.size + step)
 
     def overloaded(self, *, sent_at: float, retry_after: float | None) -> None:
         """

@@ -23,6 +23,7 @@ from execution.agents.base import AgentBackend, Capabilities
 from execution.agents.scripted import ScriptedAgents
 from execution.agents.simulated import SimulatedAgents
 from execution.errors import BackendUnknown
+from execution.primitives import tool_schemas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,11 @@ def _scripted(agents: Mapping[str, Any] | None = None, scale: float = 0.0, **opt
 def _claude(**options: Any) -> AgentBackend:
     from execution.agents.claude import ClaudeBackend
 
-    known = {"api_key": settings.ANTHROPIC_API_KEY, "base_url": settings.ANTHROPIC_BASE_URL}
+    known = {
+        "api_key": settings.ANTHROPIC_API_KEY,
+        "base_url": settings.ANTHROPIC_BASE_URL,
+        "tool_schemas": tool_schemas(),
+    }
     return ClaudeBackend(**{**known, **options})
 
 

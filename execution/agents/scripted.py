@@ -38,6 +38,7 @@ class ScriptedAgents:
         self.capabilities = Capabilities(
             simulated=True,
             structured=True,
+            tools=True,
             immediate=(scale == 0 or sleep is None) and self.others.capabilities.immediate,
         )
         self._used: dict[tuple[int, str, int], int] = {}

@@ -17,11 +17,13 @@ default, answers at once; otherwise ``sleep`` (given by the caller) waits.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from execution.agents import conducting
 from execution.agents.base import Answer, Capabilities, Request, Reservation, Usage
 from execution.errors import AgentError
 from opl.script.chance import Chance
@@ -95,7 +97,9 @@ class SimulatedAgents:
 
     def __init__(self, *, scale: float = 0.0, sleep: Sleep | None = None) -> None:
         self.scale, self.sleep = scale, sleep
-        self.capabilities = Capabilities(simulated=True, structured=True, immediate=scale == 0 or sleep is None)
+        self.capabilities = Capabilities(
+            simulated=True, structured=True, tools=True, immediate=scale == 0 or sleep is None
+        )
 
     def reserve(self, request: Request) -> Reservation:
         """Simulated tokens count against a budget like real ones; money does not."""
@@ -114,6 +118,10 @@ class SimulatedAgents:
             value: Any = optimize(request, draw)
         elif request.purpose == "judgement":
             value = judgement(str(request.data.get("name")), request.shape, draw)
+        elif request.data.get("tools"):
+            value = conducting.turn(request)
+        elif request.purpose == "selection":
+            value = choose(request)
         else:
             value = answer(request, persona, draw)
         return Answer(value=value, duration_seconds=round(latency, 3), usage=_usage(request, value))
@@ -121,6 +129,15 @@ class SimulatedAgents:
 
 def _usage(request: Request, value: Any) -> Usage:
     return Usage(input_tokens=len(request.prompt) // 4 + 1, output_tokens=len(str(value)) // 4 + 1, model="simulated")
+
+
+def choose(request: Request) -> dict[str, Any]:
+    """The option that this judge likes best: the same one in whatever order they are asked about."""
+    options = request.data.get("options") or []
+    liking = [
+        Chance(f"{request.seed}:{request.agent_id}:{json.dumps(one, sort_keys=True)}").fraction() for one in options
+    ]
+    return {"index": liking.index(max(liking)) if liking else 0, "reason": "simulated preference"}
 
 
 def answer(request: Request, persona: Persona, draw: Chance) -> Any:
@@ -156,7 +173,8 @@ def fill(schema: Any, name: str, persona: Persona, draw: Chance, depth: int = 0)
     kind = schema.get("type", "object" if "properties" in schema else "string")
     if isinstance(kind, list):
         kind = next((part for part in kind if part != "null"), "null")
-    return _OF_KIND.get(str(kind), _null)(schema, name, persona, draw, depth)
+    make: Callable[..., Any] = _OF_KIND.get(str(kind), _null)
+    return make(schema, name, persona, draw, depth)
 
 
 def _bound(schema: Mapping[str, Any], name: str) -> float | None:

@@ -146,6 +146,7 @@ class EventShape(serializers.Serializer[Any]):
     branch = serializers.CharField(allow_blank=True)
     line = serializers.IntegerField()
     seq = serializers.IntegerField(allow_null=True)
+    run = serializers.IntegerField(required=False, help_text="With `history`: the run that told it.")
 
 
 class EventPageShape(serializers.Serializer[Any]):

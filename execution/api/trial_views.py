@@ -157,11 +157,11 @@ class TrialReport(TrialView):
         if report is None:
             raise Http404
         options = {"etag": f'"{report.digest}"', "pinned": True, "public": trial.is_public}
-        if not_modified(request, options["etag"]):  # type: ignore[arg-type]
-            return unchanged(**options)  # type: ignore[arg-type]
+        if not_modified(request, options["etag"]):
+            return unchanged(**options)
         answer = HttpResponse(bytes(report.data), content_type="application/json")
         answer["Content-Disposition"] = f'attachment; filename="trial-{trial.pk}-report.json"'
-        return cached(answer, **options)  # type: ignore[arg-type]
+        return cached(answer, **options)
 
 
 class TrialPause(TrialView):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from execution.api import trial_views, views
+from execution.api import making, trial_views, views
 
 
 class RunNumber:
@@ -40,6 +40,8 @@ urlpatterns = [
     path("runs/<run_number:run_id>/checkpoints", views.RunCheckpoints.as_view(), name="checkpoints"),
     path("runs/<run_number:run_id>/branch", views.RunBranch.as_view(), name="branch"),
     path("runs/<run_number:run_id>/retry", views.RunRetry.as_view(), name="retry"),
+    path("runs/<run_number:run_id>/distill", making.RunDistil.as_view(), name="distill"),
+    path("patterns/<str:owner>/<str:name>/estimate", making.PatternEstimate.as_view(), name="estimate"),
     path("runs/<run_number:run_id>/rollback", views.RunRollback.as_view(), name="rollback"),
     path("trials", trial_views.Trials.as_view(), name="trials"),
     path("trials/<run_number:trial_id>", trial_views.TrialDetail.as_view(), name="trial"),

@@ -27,10 +27,13 @@ from execution.services.sessions import segments
 from registry.api.base import HubView
 from registry.api.paging import page
 from registry.errors import InvalidRequest
-from registry.models import Scope
+from registry.models import Scope, Token
 from registry.services import finding
 
 AFTER = OpenApiParameter("after", int, description="Only what comes after this number.")
+HISTORY = OpenApiParameter(
+    "history", bool, description="Also what the runs that it branched off from told before; `after` counts all."
+)
 LIMIT = OpenApiParameter("limit", int, description="At most so many, 1 to 500.")
 
 
@@ -47,6 +50,15 @@ def whole(request: Request, name: str, default: int, high: int) -> int:
     if not (text.isascii() and text.isdecimal()) or len(text) > 10 or int(text) > high:
         raise InvalidRequest(name, f"give a whole number from 0 to {high}")
     return int(text)
+
+
+def publishing_policy(request: Request, policy: dict[str, Any]) -> dict[str, Any]:
+    """A run may publish no more than the token that starts it."""
+    if not isinstance(request.auth, Token) or request.auth.allows(Scope.PUBLISH):
+        return policy
+    if policy.get("publish"):
+        raise PermissionDenied("this token lacks the scope publish, which policy.publish needs")
+    return {**policy, "publish": False}
 
 
 class RunView(HubView):
@@ -114,7 +126,7 @@ class Runs(RunView):
             now=self.now,
             backend=body["backend"],
             seed=body["seed"],
-            policy=body["policy"],
+            policy=publishing_policy(request, body["policy"]),
             is_public=body["public"],
         )
         return Response(render.run_detail(run), status=201, headers={"Location": f"/api/v1/runs/{run.pk}"})
@@ -132,11 +144,14 @@ class RunDetail(RunView):
 class RunEvents(RunView):
     """The events of a run; ``/live/runs/<id>`` streams the same."""
 
-    @extend_schema(operation_id="runs_events", parameters=[AFTER, LIMIT], responses=shapes.EventPageShape)
+    @extend_schema(operation_id="runs_events", parameters=[AFTER, LIMIT, HISTORY], responses=shapes.EventPageShape)
     def get(self, request: Request, run_id: int) -> Response:
         """Read the events past a sequence."""
         run = self.run(run_id)
         after, limit = whole(request, "after", 0, 2**31 - 1), whole(request, "limit", 100, shapes.MAX_LIMIT)
+        if request.query_params.get("history", "").lower() in ("1", "true"):
+            told = watching.history(run.pk)
+            return Response({"results": told[after : after + limit], "last": len(told)})
         return Response({"results": watching.events_after(run.pk, after, limit), "last": run.events_count})
 
 
@@ -267,7 +282,7 @@ class RunBranch(RunView):
             inputs=body["inputs"],
             version=version,
             backend=body["backend"],
-            policy=body["policy"],
+            policy=publishing_policy(request, body["policy"]) if body["policy"] is not None else None,
         )
         return Response(render.run_detail(made), status=201, headers={"Location": f"/api/v1/runs/{made.pk}"})
 

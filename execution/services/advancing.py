@@ -17,8 +17,9 @@ from typing import Any
 
 from django.db import connection
 
-from execution import states
+from execution import states, telemetry
 from execution.errors import JournalBroken, RunFinished, RunMoved
+from execution.models import hot
 from execution.models.stored import load_many
 from execution.services import faults, hints, journal, sessions
 from execution.services.asking import Delivery
@@ -56,7 +57,7 @@ def advance(*, run_id: int, now: int, claim: Claim | None = None, signals: Seque
         RunFinished: there are signals, and the run has ended.
         RunMoved: others were faster twenty times in a row.
     """
-    with sessions.lock(run_id):
+    with sessions.lock(run_id), telemetry.about(run_id):
         for _ in range(TRIES):
             try:
                 return _advance_once(run_id, now, claim, signals)
@@ -93,6 +94,7 @@ def _advance_once(run_id: int, now: int, claim: Claim | None, signals: Sequence[
 def _after(draft: Draft, begun: list[int]) -> Advanced:
     """The rows are there: keep the session, tell whoever has something to do now."""
     session = draft.session
+    telemetry.advanced(draft)
     deliveries = [asked.delivery for asked in draft.asked.values() if asked.delivery is not None]
     queued = any(a.handler == "agent" and a.delivery is None and a.reused is None for a in draft.asked.values())
     if draft.end is None:
@@ -114,20 +116,27 @@ def _after(draft: Draft, begun: list[int]) -> Advanced:
 
 def what_is_ready(session: Session, now: int) -> tuple[list[Ready], list[int]]:
     """Answers that the machine has not had, in order of arrival, and the timers that are due."""
-    with connection.cursor() as cursor:
+    with hot.cursor() as cursor:
         cursor.execute(
             "SELECT seq, answer, replies, handler, tokens, cost, reserved_tokens, reserved_cost, error_kind,"
             " duration_seconds FROM execution_effect WHERE run_id = %s AND unread ORDER BY answered_at, seq",
             [session.run_id],
         )
         rows = cursor.fetchall()
-        cursor.execute(
-            "SELECT number FROM execution_timer WHERE run_id = %s AND due_at <= %s ORDER BY due_at, number",
-            [session.run_id, now],
-        )
-        timers = [row[0] for row in cursor.fetchall()]
+        # A session that has moved on since is found out when it writes; one that finds nothing asks the rows.
+        timers = _due_timers(cursor, session, now) if session.timers or not rows or session.timers is None else []
     values = load_many(row[1] for row in rows)
     return [Ready(row[0], value, bool(row[2]), *row[3:]) for row, value in zip(rows, values, strict=True)], timers
+
+
+def _due_timers(cursor: Any, session: Session, now: int) -> list[int]:
+    """The timers that are due, earliest first; the session learns which there are."""
+    cursor.execute(
+        "SELECT number, due_at FROM execution_timer WHERE run_id = %s ORDER BY due_at, number", [session.run_id]
+    )
+    rows = cursor.fetchall()
+    session.timers = {row[0] for row in rows}
+    return [number for number, due in rows if due <= now]
 
 
 def settle_status(session: Session) -> bool:

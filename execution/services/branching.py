@@ -23,7 +23,18 @@ from execution.models import Effect, Run
 from execution.models.effect import Handler
 from execution.models.fields import dumps
 from execution.models.stored import BlobWriter, compress
-from execution.services import asking, checking, children, controlling, journal, operating, reusing, sessions, starting
+from execution.services import (
+    asking,
+    checking,
+    children,
+    controlling,
+    guiding,
+    journal,
+    operating,
+    reusing,
+    sessions,
+    starting,
+)
 from execution.services.clock import to_ms
 from execution.services.drafting import Asked, Draft
 from execution.services.world import RunWorld
@@ -89,12 +100,13 @@ def branch(
         NotExecutable, InputsRefused, BackendUnknown: as starting.
     """
     told = dict(policy) if policy is not None else {k: v for k, v in run.policy.items() if k in checking.POLICY_NAMES}
-    changed = (inputs is not None and {**run.input_values(), **inputs} != run.input_values()) or (
+    before = guiding.given_of(run)
+    changed = (inputs is not None and {**before, **inputs} != before) or (
         version is not None and version.pk != run.version_id
     )
     fresh: dict[str, Any] = {
         "version": version or run.version,
-        "inputs": {**run.input_values(), **(inputs or {})},
+        "inputs": {**before, **(inputs or {})},
         "user": user if user is not None else run.started_by,
         "now": now,
         "backend": backend or run.backend,
@@ -105,6 +117,7 @@ def branch(
         made = starting.start(**fresh)
         made.forked_from, made.forked_at_tick = run, 0
         if not changed:
+            made.inputs = run.inputs  # a guided run's were fixed when it was started
             _share(run, made, usable_tick(run, tick), to_ms(now))
         made.save()
     return made

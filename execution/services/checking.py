@@ -8,14 +8,13 @@ here is their size, and what a hub lets a run's starter decide.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from execution.errors import InputsRefused
 from execution.services import engine
 from opl.errors import Problem, errors_only
-from registry.models import PatternVersion
 
 MAX_INPUT_BYTES = 2 * 1024 * 1024
 MAX_AGENTS_BYTES = 256 * 1024
@@ -24,14 +23,24 @@ LIMIT_NAMES = engine.LIMIT_NAMES | {"tokens", "cost_usd", "seconds"}
 SEED_BITS = 53
 
 
-def checked_inputs(version: PatternVersion, given: Mapping[str, Any]) -> dict[str, Any]:
+def only(given: Mapping[str, Any], allowed: Sequence[str]) -> None:
+    """Raise InputsRefused for names that are not among ``allowed``."""
+    unknown = [name for name in given if name not in allowed]
+    if unknown:
+        listed = ", ".join(allowed)
+        raise InputsRefused(
+            [_wrong(f"inputs/{name}", f"there is no input {name!r}; there are {listed}") for name in unknown]
+        )
+
+
+def checked_inputs(program: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """
     The inputs, as JSON values.
 
     Raises:
         InputsRefused: lists unknown names, missing ones and wrong types.
     """
-    found = errors_only(engine.problems_of_inputs(version.program, given))
+    found = errors_only(engine.problems_of_inputs(program, given))
     problems = [replace(each, pointer=f"/inputs{each.pointer}") for each in found]
     if not problems and _size(given) > MAX_INPUT_BYTES:
         problems.append(_wrong("inputs", f"the inputs are larger than {MAX_INPUT_BYTES} bytes as JSON"))

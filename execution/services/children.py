@@ -18,9 +18,11 @@ from django.db import connection, transaction
 from execution.errors import RunRefused
 from execution.models import Effect, Run
 from execution.models.stored import BlobWriter
-from execution.services import checking, hints, isolating, starting
+from execution.services import engine, guiding, hints, isolating, past, starting
 from execution.services.clock import to_datetime
 from execution.services.sessions import Session
+from opl.errors import errors_only
+from opl.script.values import to_text
 from registry.models import PatternVersion, User
 from registry.services import finding
 
@@ -50,13 +52,11 @@ def plan(session: Session, data: Mapping[str, Any]) -> Plan | dict[str, str]:
         version = find_version(session, reference)
         if version.pattern_id in ancestors(session):
             return {"type": "refused", "message": f"{version.pattern} is already at work above this run"}
-        checking.checked_inputs(version, inputs or {})
+        guiding.plan(version, inputs or {})
     except Exception as error:
         if not hasattr(error, "code"):
             raise
         return {"type": "refused", "message": str(error)}
-    if version.program is None:
-        return {"type": "refused", "message": f"{version} has no script that can be run"}
     limits = data.get("limits")
     return Plan(
         version_id=version.pk,
@@ -65,12 +65,41 @@ def plan(session: Session, data: Mapping[str, Any]) -> Plan | dict[str, str]:
     )
 
 
+def strategy_request(session: Session, data: Mapping[str, Any], told: list[Any]) -> dict[str, Any]:
+    """
+    What ``strategy:use {strategy}`` asks for: the pattern ``strategy-NAME`` with those variables of the flow that it
+    takes. A rule that chose a strategy since the last one was used goes before the stage's own choice.
+    """
+    chosen = past.chosen_strategy(session.run_id, told)
+    name = chosen or to_text(data.get("strategy"))
+    request: dict[str, Any] = {"strategy": name, "pattern": f"strategy-{name}", "inputs": {}}
+    if chosen is not None:
+        request["chosen_by"] = "rule"
+    try:
+        version = find_version(session, request["pattern"])
+    except Exception as error:
+        if not hasattr(error, "code"):
+            raise
+        return request  # planning it will say that there is none
+    known = engine.variables(session.state)
+    program = version.program or {}
+    given = {each: known[each] for each in program.get("inputs", {}) if known.get(each) is not None}
+    wrong = {problem.pointer.split("/")[1] for problem in errors_only(engine.problems_of_inputs(program, given))}
+    inputs = {each: value for each, value in given.items() if each not in wrong}
+    return {**request, "pattern": str(version), "inputs": inputs}
+
+
 def find_version(session: Session, reference: str) -> PatternVersion:
     """``owner/name[@version]``; without an owner, one of the same owner as the running pattern's, then the library's."""
     user = User.objects.filter(pk=session.started_by).first() if session.started_by is not None else None
     if "/" in reference:
         return finding.version(reference, user)
-    own = PatternVersion.objects.values_list("pattern__owner__name", flat=True).get(pk=session.version_id)
+    return find_beside(session.version_id, reference, user)
+
+
+def find_beside(version_id: int, reference: str, user: User | None) -> PatternVersion:
+    """A pattern of the same owner as a version's, else of the library; NotThere otherwise."""
+    own = PatternVersion.objects.values_list("pattern__owner__name", flat=True).get(pk=version_id)
     try:
         return finding.version(f"{own}/{reference}", user)
     except Exception as error:

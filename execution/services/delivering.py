@@ -16,10 +16,11 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from execution import telemetry
 from execution.agents import roster
 from execution.agents.base import Answer
 from execution.errors import AgentError
-from execution.models import RunAgent
+from execution.models import RunAgent, hot
 from execution.models.fields import dumps
 from execution.models.stored import BlobWriter, load_many
 from execution.services import asking, budgeting, faults, selecting, sessions
@@ -124,7 +125,7 @@ def _delivery(row: tuple[Any, ...], run: Any, data: Any, shape: Any) -> Delivery
 
 def _agent(run_id: int, agent_id: str) -> Agent:
     row = RunAgent.objects.filter(run_id=run_id, agent_id=agent_id).values_list("profile", "details").first()
-    details: dict[str, Any] = row[1] if row is not None else {}  # type: ignore[assignment]
+    details: dict[str, Any] = row[1] if row is not None else {}
     return Agent(agent_id=agent_id, profile=row[0] if row is not None else agent_id, details=details)
 
 
@@ -164,6 +165,11 @@ async def send(delivery: Delivery, clock: Any) -> Reply:
 
     No database connection is used here: five hundred of these wait at once.
     """
+    with telemetry.about(delivery.run_id, delivery.seq):
+        return await _ask(delivery, clock)
+
+
+async def _ask(delivery: Delivery, clock: Any) -> Reply:
     started = clock()
     answer: Answer | None = None
     error: AgentError | None = None
@@ -180,7 +186,7 @@ async def send(delivery: Delivery, clock: Any) -> Reply:
     except AgentError as failure:
         error = failure
     except Exception as failure:
-        log.exception("the backend %s broke", delivery.backend, extra={"run_id": delivery.run_id})
+        log.exception("the backend %s broke", delivery.backend)
         error = AgentError("agent_error", f"the backend broke: {failure!r}"[:500], paid=True)
     return reply_of(delivery, answer, error, started, clock())
 
@@ -217,7 +223,7 @@ def commit(replies: Sequence[Reply], now: int) -> list[int]:
     """
     blobs = BlobWriter()
     moved: dict[int, None] = {}
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic(), hot.cursor() as cursor:
         for reply in replies:
             if _will_retry(reply):
                 _retry(cursor, reply, now)
@@ -228,6 +234,7 @@ def commit(replies: Sequence[Reply], now: int) -> list[int]:
         blobs.flush(cursor)
         faults.reach("before-result-commits")
     blobs.committed()
+    telemetry.answered(replies)
     faults.reach("result-committed")
     return list(moved)
 

@@ -162,6 +162,8 @@ class Draft:
         told = Told(kind="event", name=name, data=data, branch=effect["branch"], line=effect["line"], seq=effect["seq"])
         self.told.append(told)
         handler = HANDLERS.get(name)
+        if name == "strategy:use":
+            effect["data"] = data = told.data = children.strategy_request(self.session, data, self.told)
         if name in asking.JUDGED:
             known, value = coordinating.computed(self, name, data)
             if known:

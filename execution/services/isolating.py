@@ -122,7 +122,7 @@ def _recorded(session: Session, shadow: Mapping[str, Any], asked: Asked, before:
     ).exclude(answer=None)
     rows = known.order_by("run_id", "seq").values_list("pk", "answer", "duration_seconds")
     row = rows[same : same + 1].first() if same else rows.first()
-    if row is None:
+    if row is None or row[1] is None:
         return None
     return Found(effect_id=row[0], stored=row[1], duration_seconds=row[2], value=load(row[1]))
 

@@ -61,13 +61,14 @@ def _stored(version_id: int, name: str) -> tuple[str, str, dict[str, Any]]:
     if value is None:
         return "", "", {}
     try:
-        resolved = resolve(name, lambda part: _lookup(version_id, part))
+        resolved = resolve(name, lambda part: lookup(version_id, part))
     except ProfileError:
         return "", "", dict(value)
     return resolved.prompt, resolved.model, dict(value)
 
 
-def _lookup(version_id: int, name: str) -> ProfileSource | None:
+def lookup(version_id: int, name: str) -> ProfileSource | None:
+    """The stored profile of a name as a version may use it, None where there is none."""
     value = _value_of(version_id, name)
     return None if value is None else ProfileSource(name=name, value=value, prompt=_text(value.get("body")))
 

@@ -16,10 +16,10 @@ from typing import Any
 from django.db import connection, transaction
 
 from execution.agents import roster
-from execution.errors import NotExecutable
+from execution.errors import BackendLacksTools
 from execution.models import OwnerBudget, Run
 from execution.models.stored import BlobWriter
-from execution.services import checking, hints
+from execution.services import checking, guiding, hints
 from execution.services.clock import to_ms
 from registry.models import Membership, Owner, PatternVersion
 
@@ -64,16 +64,17 @@ def start(
         The run, ``queued``.
 
     Raises:
-        NotExecutable: the version has no compiled script.
+        NotExecutable: the version has neither a script nor a text to be guided by.
         InputsRefused: a value does not fit; all problems at once.
         BackendUnknown: no such alias.
+        BackendLacksTools: a guided pattern, and agents that cannot use tools.
     """
-    if version.program is None:
-        raise NotExecutable(str(version))
-    given = checking.checked_inputs(version, inputs or {})
+    planned = guiding.plan(version, inputs or {})
     chosen = checking.checked_policy(policy or {})
     alias = backend or roster.default_backend()
     made_backend = roster.backend(alias, {"agents": chosen["agents"]} if "agents" in chosen else {})
+    if planned.tools and not made_backend.capabilities.tools:
+        raise BackendLacksTools(alias)
     owner = owner or (None if (shadow or {}).get("uncharged") else own_owner(user))
     limits = {**DEFAULT_LIMITS, **chosen.get("limits", {})}
     chosen["limits"] = limits
@@ -82,8 +83,8 @@ def start(
     if parent is not None or OwnerBudget.objects.filter(owner=owner).exists():
         chosen["chained"] = True
     blobs = BlobWriter()
-    program = blobs.put(version.program, always_blob=True)
-    run = Run(  # type: ignore[misc]
+    program = blobs.put(planned.program, always_blob=True)
+    run = Run(
         version=version,
         program_hash=program[1:],
         started_by=user if user is not None and user.is_authenticated else None,
@@ -93,7 +94,7 @@ def start(
         backend=alias,
         simulated=made_backend.capabilities.simulated or (parent is not None and parent.simulated),
         seed=secrets.randbits(checking.SEED_BITS) if seed is None else checking.checked_seed(seed),
-        inputs=blobs.put(given),
+        inputs=blobs.put(planned.inputs),
         policy=chosen,
         tokens_limit=_whole(limits.get("tokens")),
         cost_limit=_whole(limits.get("cost_usd"), 1_000_000),

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from execution.shadow.contrast import Metric
 from execution.shadow.errors import PlanInvalid
@@ -48,19 +47,19 @@ def wishes_of(version: PatternVersion) -> Wishes:
     if not isinstance(section, Mapping) or section.get("method") not in (METHOD, None):
         return Wishes()
     profile, share, margins = section.get("profile"), section.get("share"), section.get("margins")
-    numbers = {name: float(value) for name, value in margins.items() if is_number(value)} if _is_map(margins) else {}
+    numbers = (
+        {name: float(value) for name, value in margins.items() if is_number(value)}
+        if isinstance(margins, Mapping)
+        else {}
+    )
     if is_number(section.get("margin")):
         numbers.setdefault("success", float(section["margin"]))
     return Wishes(
         profile=profile if profile in PROFILES else "",
         margins=numbers,
         automatic=section.get("automatic") is True and section.get("method") == METHOD,
-        share=float(share) if is_number(share) and 0.0 < share <= 1.0 else 0.10,
+        share=float(share) if isinstance(share, int | float) and is_number(share) and 0.0 < share <= 1.0 else 0.10,
     )
-
-
-def _is_map(value: Any) -> bool:
-    return isinstance(value, Mapping)
 
 
 def usual_profile(control: PatternVersion) -> str:

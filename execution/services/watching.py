@@ -18,7 +18,7 @@ from django.db.models import Q
 
 from execution.models import Effect, Event, Run
 from execution.models.stored import load_many
-from execution.services import engine, sessions
+from execution.services import engine, past, sessions
 from execution.states import RUN_ENDED
 
 BATCH = 500  # events of one page
@@ -87,6 +87,21 @@ def events_json(rows: list[Event]) -> list[dict[str, Any]]:
 def events_after(run_id: int, sequence: int, limit: int = BATCH) -> list[dict[str, Any]]:
     """The next events of one run."""
     return events_json(list(Event.objects.filter(run_id=run_id, sequence__gt=sequence)[:limit]))
+
+
+def history(run_id: int) -> list[dict[str, Any]]:
+    """
+    All events of a run, those of the runs it branched off from first: as ``events_json``, with ``run``.
+
+    Of an origin only what was told up to the tick at which the branch left.
+    """
+    found = []
+    for owner, last in past.segments(run_id):
+        rows = Event.objects.filter(run_id=owner)
+        if last is not None:
+            rows = rows.filter(sequence__lte=last)
+        found += [{**each, "run": owner} for each in events_json(list(rows.order_by("sequence")))]
+    return found
 
 
 def tracked(run_id: int) -> dict[str, list[tuple[int, float]]]:

@@ -11,7 +11,7 @@ signed: every statement in it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ def _line(raw: bytes, sender: str) -> Line | BadLine:
     return line
 
 
-def _opened(path: Path) -> Iterable[bytes] | Any:
+def _opened(path: Path) -> Iterator[bytes]:
     """The lines of a bundle, counted while they stream."""
     try:
         with path.open("rb") as raw, zstandard.ZstdDecompressor(max_window_size=2**23).stream_reader(raw) as reader:
@@ -134,12 +134,12 @@ def _opened(path: Path) -> Iterable[bytes] | Any:
 
 def _head(raw: bytes) -> dict[str, Any]:
     try:
-        head = fields.obj(strictjson.loads(raw), "the first line")
-        if head.get("bundle") != FORMAT:
-            raise BadBundle(f"its first line does not say {FORMAT}")
+        head: dict[str, Any] = fields.obj(strictjson.loads(raw), "the first line")
         fields.node(head.get("node_id"), "node_id")
     except Refused as refusal:
         raise BadBundle(refusal.detail) from refusal
+    if head.get("bundle") != FORMAT:
+        raise BadBundle(f"its first line does not say {FORMAT}")
     return head
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from federation.models import Audience, Peer, Statement, ThisNode
 from federation.protocol import feed, limits, reconcile
@@ -74,7 +74,7 @@ def page(
                 seq=row.seq or 0,
                 kind=row.kind,
                 topics=frozenset(row.topics),
-                line=lambda row=row: _sent(row, sent),
+                line=partial(_sent, row, sent),
                 visible=viewer.may_be_sent(row),
             )
 

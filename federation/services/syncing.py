@@ -26,7 +26,7 @@ from federation import transport
 from federation.errors import FederationError, PeerMisbehaved, PeerRefused, SwitchedOff, TransportFailure, Unable
 from federation.models import Peer, RootDocument, Statement
 from federation.protocol import feed, fields, limits, pushing, session, strictjson
-from federation.protocol.exchange import Answer, Ask, Settled, Summary, Take, Transport, drive, fetched
+from federation.protocol.exchange import Answer, Ask, Session, Settled, Summary, Take, Transport, drive, fetched
 from federation.protocol.feed import BadLine, Cursor, Line
 from federation.services import accepting, identities, quotas, receiving, showing, trusting
 from federation.services.showing import Viewer
@@ -132,14 +132,15 @@ def pull(peer: Peer, through: Transport, report: Report, *, now: datetime, progr
     return summary
 
 
-def _within_quota(reading: session.Session, peer: Peer, *, now: datetime) -> session.Session:
+def _within_quota(reading: Session, peer: Peer, *, now: datetime) -> Session:
     """The session, until the peer's share of the day is used up; the cursor says where to go on."""
     given: Answer | None = None
     while True:
         try:
             step = reading.send(given)
         except StopIteration as end:
-            return end.value
+            summary: Summary = end.value
+            return summary
         if isinstance(step, Ask) and quotas.is_spent(peer, now=now):
             return Summary(cursor=Peer.objects.get(pk=peer.pk).cursor)
         given = yield step

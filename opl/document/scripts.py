@@ -113,6 +113,13 @@ def flow_script(document_value: Any, scripts: Iterable[ScriptSource]) -> ScriptS
     return None
 
 
+def stage_lines(whole: ScriptSource, scripts: Iterable[ScriptSource]) -> list[int]:
+    """The first line of each stage of a flow."""
+    return [
+        each.first_line for each in scripts if each.role is Role.FLOW and each.pointer.startswith(f"{whole.pointer}/")
+    ]
+
+
 def _joined(stages: list[ScriptSource], pointer: str) -> ScriptSource:
     """Stages below one another; blank lines keep each at its line of the file."""
     lines: list[str] = []

@@ -31,7 +31,7 @@ Source: docs/decisions/0010-one-plain-instruction.md
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opl.script.calls import ASKING, INBOX, suspends
@@ -68,6 +68,7 @@ from opl.script.syntax import (
 )
 
 WAITING = (Event, Await, Wait, Track, Parallel)
+STRATEGY = "strategy"  # what USE in a stage of a flow binds
 
 
 class Codegen(PlainStatements):
@@ -87,6 +88,8 @@ class Codegen(PlainStatements):
         self.statement_id = ""
         self.lifted = 0
         self._waits: dict[int, bool] = {}
+        self.staged = False  # whether the script is a flow
+        self.stage_end: Label | None = None  # inside a stage of a flow: where the next one begins
 
     # ------------------------------------------------------------ emitting
 
@@ -115,6 +118,7 @@ class Codegen(PlainStatements):
         known = self._waits.get(id(statement))
         if known is None:
             known = isinstance(statement, WAITING) or self._asks(statement)
+            known = known or (self.staged and isinstance(statement, Use))
             known = known or any(self.waits(each) for block in blocks_of(statement) for each in block)
             self._waits[id(statement)] = known
         return known
@@ -141,6 +145,28 @@ class Codegen(PlainStatements):
             plain = []
             self.statement(statement)
         self.flush(plain)
+
+    def flow(self, body: Block, first_lines: Sequence[int]) -> None:
+        """The stages of a flow, one after the other."""
+        starts = sorted(first_lines)
+        for place, start in enumerate(starts):
+            until = starts[place + 1] if place + 1 < len(starts) else None
+            self.stage_end = Label()
+            self.block([each for each in body if each.at.line >= start and (until is None or each.at.line < until)])
+            self.here(self.stage_end)
+        self.stage_end = None
+
+    def _use(self, node: Use) -> None:
+        """Of a script: the end, with the strategy as its result. Of a stage: the strategy, then the next stage."""
+        if self.stage_end is None:
+            self.emit(node.at, "use", 1, self._strategy(node.value))
+            return
+        name, data = "strategy:use", ["object", [[["const", "strategy"], self._strategy(node.value)]]]
+        self.code.events.setdefault(name, node.at)
+        self.emit(node.at, "event", 1, name, data, STRATEGY, None, "branch", True, self.statement_id, None)
+        if not any(each.branch for each in self.around):
+            jump = ["break", node.at.line, node.at.column]
+            self.emit(node.at, "plain", 0, Frozen([jump]), [self.stage_end, self.stage_end, 0])
 
     def flush(self, plain: list[Stmt]) -> None:
         """One instruction for a run of plain statements."""
@@ -183,7 +209,7 @@ class Codegen(PlainStatements):
             case Return():
                 self.emit(node.at, "return", 1, self.value(node.value) if node.value else ["const", None])
             case Use():
-                self.emit(node.at, "use", 1, self._strategy(node.value))
+                self._use(node)
             case Branch():
                 self.block(node.body)
             case _:

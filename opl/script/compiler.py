@@ -24,7 +24,7 @@ from typing import Any
 from opl.errors import Problem, ScriptError, Severity
 from opl.script import values
 from opl.script.calls import PRIMITIVES
-from opl.script.codegen import Codegen
+from opl.script.codegen import STRATEGY, Codegen
 from opl.script.inputs import declared_inputs, kind_of, script_inputs
 from opl.script.lowering import Lowering
 from opl.script.parser import parse
@@ -77,6 +77,7 @@ def compile_script(
     actions: Mapping[str, Any] | None = None,
     capabilities: Collection[str] | None = None,
     lenient: bool = False,
+    stages: Sequence[int] = (),
 ) -> Compilation:
     """
     Compile a script.
@@ -90,10 +91,21 @@ def compile_script(
         actions: action name → ``{set: {name: expression}}`` or ``{use: strategy}``.
         capabilities: names (or patterns such as ``state:*``) of the events that are allowed; None allows all.
         lenient: leave statements with errors out and compile the rest.
+        stages: the first lines of the stages of an ``orchestration_flow``; there, USE runs the named strategy,
+            binds its result to ``strategy``, and goes on with the next stage.
     """
     try:
         return _compiled(
-            source, first_line, file, parameters, dict(helpers or {}), rules, actions or {}, capabilities, lenient
+            source,
+            first_line,
+            file,
+            parameters,
+            dict(helpers or {}),
+            rules,
+            actions or {},
+            capabilities,
+            lenient,
+            stages,
         )
     except RecursionError:  # 64 levels of each kind fit into the default stack, but the caller may stand deep in it
         hint = "nest less, and give inner parts names with STATE"
@@ -111,15 +123,20 @@ def _compiled(
     actions: Mapping[str, Any],
     capabilities: Collection[str] | None,
     lenient: bool,
+    stages: Sequence[int],
 ) -> Compilation:
     script = parse(source, first_line=first_line)
     problems = list(script.problems)
     declared = declared_inputs(parameters)
-    names = resolve(script.body, declared)
+    names = resolve(script.body, [*declared, *((STRATEGY,) if stages else ())])
     lowering = Lowering(names, helpers, problems.append)
     codegen = Codegen(names, lowering, helpers)
+    codegen.staged = bool(stages)
     constants = _constants(script.body, names, codegen)
-    codegen.block(script.body)
+    if stages:
+        codegen.flow(script.body, stages)
+    else:
+        codegen.block(script.body)
     codegen.emit(At(_last_line(source, first_line), 1), "end", 0)
     mirror(names.root)
     for described, index, scope in codegen.code.branches:

@@ -29,7 +29,7 @@ from opl.script.parser.expressions import parse_expression
 from opl.script.syntax import At, Call, Expr, walk
 
 if TYPE_CHECKING:
-    from opl.script.codegen import Code, Label
+    from opl.script.instructions import Code, Label
 
 _NAMES = "MAP(FLATTEN([agents]), each => AGENT_ID(each))"
 _LISTED = "MAP(listed, each => each.agent_id)"
@@ -70,7 +70,7 @@ class Gathering:
 
     def broadcast(self, node: Call, given: Mapping[str, Lowered]) -> Temp:
         """Ask every agent the same, without waiting; the value is ``{sent_to}``."""
-        from opl.script.codegen import Label
+        from opl.script.instructions import Label
 
         at = node.at
         task = self._kept(at, "task", given.get("task_description", ["const", None]))
@@ -97,7 +97,7 @@ class Gathering:
 
     def gather(self, node: Call, given: Mapping[str, Lowered]) -> Temp:
         """Wait for one answer of each agent, at most so long; the value is a completion result for each."""
-        from opl.script.codegen import Label
+        from opl.script.instructions import Label
 
         at = node.at
         names = self._kept(at, "agents", self._computed(at, _NAMES, agents=given.get("agents", ["const", []])))

@@ -13,7 +13,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from registry.errors import InvalidRequest, NotAllowed, RowMoved
-from registry.models import Channel, ChannelMove, Pattern, PatternVersion, User
+from registry.models import Channel, ChannelMove, Owner, Pattern, PatternVersion, User
 from registry.models.names import is_name
 from registry.services import audit, webhooks
 
@@ -165,7 +165,9 @@ def after_publish(
         pattern=pattern, name=Channel.LATEST, version=head, channel=latest, user=user, via="publish", reason="", now=now
     )
     stable = channels.get(Channel.STABLE)
-    if stable is None and "-" not in version.version.partition("+")[0]:
+    # What an author of another node wrote is never stable by itself: somebody here says so.
+    is_ours = pattern.owner.kind != Owner.Kind.REMOTE
+    if is_ours and stable is None and "-" not in version.version.partition("+")[0]:
         stable = point(
             pattern=pattern,
             name=Channel.STABLE,

@@ -213,5 +213,5 @@ def _inputs(options: dict[str, Any], control: Any, user: Any) -> list[trial_inpu
 def _as_registry(error: Exception) -> Any:
     """An error of execution in the shape that commands print."""
     wrapped = InvalidRequest("", str(error))
-    wrapped.code = str(getattr(error, "code", "execution.refused"))  # type: ignore[misc]
+    wrapped.code = str(getattr(error, "code", "execution.refused"))
     return wrapped

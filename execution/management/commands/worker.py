@@ -20,6 +20,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from execution.rounds import Rounds
 from execution.worker import Worker, WorkerSettings, run_until_idle
 
 QUEUES = {"all": ["", "trials"], "runs": [""], "trials": ["trials"]}
@@ -81,10 +82,16 @@ def carry_out(workers: Sequence[Worker]) -> None:
     others = [threading.Thread(target=worker.run_forever, name="trials") for worker in workers[1:]]
     for thread in others:
         thread.start()
+    # A process for trials only leaves what happens from time to time to the others.
+    beside = Rounds() if workers[0].settings.queue == "" else None
+    if beside is not None:
+        beside.start()
     try:
         workers[0].run_forever()
     finally:
         stop(0, None)
+        if beside is not None:
+            beside.stop()
         for thread in others:
             thread.join(timeout=STOP_SECONDS)
         for worker in workers:

@@ -103,7 +103,7 @@ class Supervisor:
 
 class Command(BaseCommand):
     help = "Start the web server and the workers, and restart what dies."
-    requires_system_checks: Sequence[str] = ()
+    requires_system_checks: tuple[str, ...] = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--setup", action="store_true", help="make secrets, tables, library and a first account")
@@ -136,10 +136,8 @@ class Command(BaseCommand):
         """Everything a first start needs; a second start finds it done."""
         if generate_secrets(settings.ENVIRONMENT.data_dir):
             self.stdout.write(f"Made secrets for this machine in {settings.ENVIRONMENT.data_dir}.")
-        for step in (["migrate", "--verbosity", "0"], ["load_library"], ["first_account"]):
-            result = subprocess.run(manage(*step), env=environment, check=False)  # noqa: S603  our own commands
-            if result.returncode:
-                raise CommandError(f"manage.py {' '.join(step)} failed; its message stands above")
+        if subprocess.run(manage("prepare"), env=environment, check=False).returncode:  # noqa: S603  our own command
+            raise CommandError("setting up failed; the message stands above")
 
     def greet(self, url: str) -> None:
         login = settings.ENVIRONMENT.data_dir / FIRST_LOGIN_FILE
@@ -189,7 +187,7 @@ def free_port(host: str, wanted: int) -> int:
                 probe.bind((host, port))
             except OSError:
                 continue
-            return probe.getsockname()[1]
+            return int(probe.getsockname()[1])
     raise CommandError(f"no free port from {wanted} to {wanted + 49} on {host}; name one with --port")
 
 

@@ -48,11 +48,15 @@ def _section(title: str, head: str, rows: list[tuple[str, list[str], str]]) -> s
     return "\n".join([*lines, ""])
 
 
-def write(manual: Path) -> None:
-    """Replace the table in the manual."""
-    text = manual.read_text(encoding="utf-8")
+def written(text: str) -> str:
+    """The manual's text with its tables as they should be."""
     pattern = re.compile(r"(<!-- builtins: .*? -->\n).*(<!-- end of builtins -->)", re.DOTALL)
-    manual.write_text(pattern.sub(lambda m: f"{m[1]}\n{table()}\n{m[2]}", text), encoding="utf-8")
+    return pattern.sub(lambda m: f"{m[1]}\n{table()}\n{m[2]}", text)
+
+
+def write(manual: Path) -> None:
+    """Replace the tables in the manual."""
+    manual.write_text(written(manual.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -159,8 +159,8 @@ class Emitting:
         self._charge_step(weight(data), line, 1)
         at = self.state["at"]
         self.effects.append({"kind": "track", "data": data, "branch": f.data["path"], "line": line, "at": at})
-        if self.linked.tests:
-            self.state["tracked"].update(copy(data))
+        if self.linked.tests or self.linked.program.get("primitives"):
+            self.state["tracked"].update(copy(data))  # rules read it, and so do primitives about metrics
             apply_rules(f.run, f)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from opl.script.chance import Chance
 from opl.script.compiler import compile_script
 from opl.script.effects import Effect, EventEffect, Input, completion_result, timed_out
-from opl.script.machine import start, step
+from opl.script.machine import start, step, variables
 from opl.script.rehearse import simulated
 from opl.script.rehearse.agents import DEFAULT_LATENCY_SECONDS, Cast, Line
 from opl.script.values import copy, normal_number, normalise, stringify, to_text
@@ -181,7 +181,7 @@ class Stage:
             return Planned(value=self.world.answer(name, data, self.now))
         if name.startswith("primitive:"):
             return self._primitive(name.removeprefix("primitive:"), effect, data)
-        if name in ("judgement:ask", "human:ask", "orchestration:start"):
+        if name in ("judgement:ask", "human:ask", "orchestration:start", "strategy:use"):
             return self._imagine(name, effect, data)
         return Planned(value=None if name in _SILENT else dict(EMITTED))
 
@@ -261,7 +261,7 @@ class Stage:
 
     def _child(self, data: Mapping[str, Any], effect: EventEffect) -> Planned:
         """A pattern that the run starts; here it has a simulated result."""
-        pattern = to_text(data.get("pattern"))
+        pattern = to_text(data.get("pattern") or data.get("strategy"))
         self.record.simulated.add(pattern)
         draw, _ = self._draw(f"pattern {pattern}")
         shape = effect["shape"]
@@ -318,9 +318,10 @@ class Stage:
             return None
         program = compile_script(f"RETURN ({condition})").program
         names = set(program["inputs"]) if program else set()
-        if program is None or program["events"] or not names or not names <= set(self.world.metrics):
+        known = {**variables(self.state), **self.world.metrics}
+        if program is None or program["events"] or not names or not names <= set(known):
             return None
-        state = start(program, inputs={name: self.world.metrics[name] for name in names})
+        state = start(program, inputs={name: known[name] for name in names})
         _, effects = step(program, state, [{"kind": "start", "at": self.now}])
         end = effects[-1] if effects else {}
         return bool(end["result"]) if end.get("status") == "succeeded" else None

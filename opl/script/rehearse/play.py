@@ -16,6 +16,7 @@ from typing import Any
 
 from opl.document.envelopes import read
 from opl.document.model import Document, Role, ScriptSource
+from opl.document.scripts import flow_script, stage_lines
 from opl.errors import Problem, errors_only
 from opl.script.compiler import compile_script
 from opl.script.machine import check_inputs, variables, warnings
@@ -118,7 +119,8 @@ def rehearse(
         lines = data.decode("utf-8", "replace").splitlines()
         return Rehearsal(file=file, source_lines=lines, problems=problems or (_nothing(file),))
     lines = document.text.splitlines()
-    source, trouble = _choose(document, script, file)
+    whole = None if script or document.main_scripts else flow_script(document.value, document.scripts)
+    source, trouble = (whole, None) if whole is not None else _choose(document, script, file)
     if source is None:
         return Rehearsal(file=file, source_lines=lines, problems=(trouble,) if trouble else ())
     return _rehearse_script(document, source, lines, inputs or {}, agents or Script(), seed, lenient)
@@ -145,6 +147,7 @@ def _rehearse_script(
         ],
         actions=document.actions,
         lenient=lenient,
+        stages=stage_lines(source, document.scripts) if source.title == "orchestration_flow" else (),
     )
     problems = tuple(_in_file(problem, source) for problem in compiled.problems)
     base = Rehearsal(

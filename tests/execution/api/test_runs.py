@@ -203,3 +203,76 @@ class TestBackends:
         names = [one["name"] for one in api.client.get("/api/v1/backends").json()["results"]]
 
         assert names == ["simulated"]
+
+
+class TestPublishing:
+    def test_is_not_for_runs_of_a_token_that_may_not(self, api: Api) -> None:
+        started = Run.objects.get(pk=api.start().json()["id"])
+
+        assert started.policy["publish"] is False
+        assert api.start(policy={"publish": True}).status_code == 403
+
+
+class TestEstimate:
+    def estimate(self, api: Api, name: str, **body: Any) -> Any:
+        return api.client.post(f"/api/v1/patterns/{api.user.username}/{name}/estimate", body, format="json")
+
+    def test_rehearses_and_bounds_what_a_run_may_take(self, api: Api) -> None:
+        script = 'STATE n = 2\nFOREACH i IN RANGE(n):\n  EVENT completion:async {agent_id: "a", prompt: "{{i}}"} AS r\nWAIT 60'
+        make_version(script, owner=api.user.own_owner, name="asks")
+
+        two, five = self.estimate(api, "asks").json(), self.estimate(api, "asks", inputs={"n": 5}).json()
+
+        assert (two["completions"], five["completions"]) == (2, 5) and two["virtual_seconds"] == 62
+        assert 0 < two["tokens_bound"] < five["tokens_bound"] and five["cost_usd_bound"] > two["cost_usd_bound"] > 0
+        assert not Run.objects.exists()
+
+    def test_includes_child_runs(self, api: Api) -> None:
+        make_version(
+            'EVENT completion:async {agent_id: "a", prompt: "x"} AS r\nRETURN {n: 1}',
+            owner=api.user.own_owner,
+            name="one",
+        )
+        make_version(
+            'EVENT orchestration:start {pattern: "one"} AS c\nRETURN c.n', owner=api.user.own_owner, name="two"
+        )
+
+        found = self.estimate(api, "two").json()
+
+        assert (found["completions"], found["child_runs"], found["not_included"]) == (1, 1, [])
+
+    def test_lists_what_is_wrong_with_the_inputs(self, api: Api) -> None:
+        assert self.estimate(api, "ask", inputs={"nothing": 1}).status_code == 422
+
+    def test_is_404_for_what_is_not_there(self, api: Api) -> None:
+        assert self.estimate(api, "nowhere").status_code == 404
+
+
+class TestDistil:
+    def test_refuses_a_run_of_a_script(self, api: Api) -> None:
+        run = api.start().json()["id"]
+
+        answer = api.client.post(f"/api/v1/runs/{run}/distill", {"publish": False}, format="json")
+
+        assert answer.status_code == 422 and answer.json()["code"] == "execution.not-distillable"
+
+    def test_proposes_a_script_of_a_guided_run(self, api: Api) -> None:
+        from tests.execution.services.test_guiding import PROSE, publish
+
+        publish(PROSE, api.user)
+        body = {"pattern": f"{api.user.username}/reading_circle", "backend": "simulated", "seed": 3}
+        run = api.client.post("/api/v1/runs", body, format="json").json()["id"]
+        run_until_idle()
+
+        looked = api.client.post(f"/api/v1/runs/{run}/distill", {"publish": False}, format="json")
+        refused = api.client.post(f"/api/v1/runs/{run}/distill", {}, format="json")
+        publisher = client_of(api.user, "run", "publish")
+        made = publisher.post(f"/api/v1/runs/{run}/distill", {}, format="json")
+
+        assert refused.status_code == 403
+        assert looked.status_code == 200 and "spawn_agent(" in looked.json()["script"]
+        assert made.status_code == 201 and made.json()["version"] != "1.0.0", made.json()
+        guided = api.client.post(
+            f"/api/v1/patterns/{api.user.username}/reading_circle/estimate", {"version": "1.0.0"}, format="json"
+        )
+        assert guided.json()["completions"] >= 4 and guided.json()["status"] == "succeeded", guided.json()

@@ -6,7 +6,7 @@ import pytest
 
 from execution.errors import NotPossible, TickUnknown
 from execution.models import Effect, Run
-from execution.services import branching, controlling, sessions
+from execution.services import branching, controlling, sessions, watching
 from execution.worker import run_until_idle
 from tests.execution.factories import NOW, Clock, make_run, make_version, scripted
 
@@ -65,6 +65,29 @@ class TestBranch:
         made = done(branching.branch(run=origin, version=edited, now=NOW), clock)
 
         assert made.result_value() == 4 and made.tokens_used == 0
+
+    def test_pays_only_for_what_an_edit_changed(self, clock: Clock) -> None:
+        """A finished effect whose key and request are the same is used again, wherever the edit stands."""
+        origin = done(make_run(STEPS), clock)
+        more = 'EVENT completion:async {agent_id: "b", prompt: "and last"} AS last\nRETURN seen + [last.output]'
+        edited = make_version("STATE unused = 1\n" + STEPS.replace("RETURN seen", more))
+
+        made = done(branching.branch(run=origin, version=edited, now=NOW), clock)
+
+        paid = Effect.objects.filter(run=made, reused_from__isnull=True)
+        assert [effect.agent_id for effect in paid] == ["b"] and made.tokens_used == paid.get().tokens
+        assert made.result_value()[:4] == origin.result_value()
+
+    def test_tells_the_events_of_its_origin_first(self, clock: Clock) -> None:
+        origin = done(make_run(STEPS), clock)
+        made = done(branching.branch(run=origin, tick=3, now=NOW), clock)
+
+        told = watching.history(made.pk)
+
+        asked = [each["data"]["prompt"] for each in told if each["name"] == "completion:async"]
+        assert asked == ["tea 0", "tea 1", "tea 2", "tea 3"]
+        assert {each["run"] for each in told} == {origin.pk, made.pk}
+        assert [each["run"] for each in told] == sorted(each["run"] for each in told)
 
     def test_takes_timers_along(self, clock: Clock) -> None:
         origin = make_run("WAIT 60\nRETURN 1")

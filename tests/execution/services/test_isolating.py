@@ -12,9 +12,10 @@ from execution.services import controlling, isolating, verifying
 from execution.services.clock import now_ms
 from execution.services.isolating import Kind
 from execution.worker import run_until_idle
-from registry.models import AuditEntry, DailyRollup, Decision, Outcome, Pattern, PatternVersion, Rating
+from registry.models import AuditEntry, Channel, DailyRollup, Decision, Outcome, Pattern, PatternVersion, Rating
 from tests.execution.factories import make_run, make_user
 from tests.execution.trials import ASKING, PLAIN, carry_out, good_on, make_trial, make_version
+from tests.registry.factories import make_version as published_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,6 +35,11 @@ EVENT state:entity:update {type: "account", id: "child", properties: {balance: 1
 EVENT orchestrator:decision {decision_type: "meddle too"}
 RETURN 1
 """
+
+
+def published(user: Any, name: str) -> PatternVersion:
+    """A version of a whole document, as people publish them."""
+    return published_version(name, user=user)
 
 
 class World:
@@ -192,3 +198,41 @@ def test_children_of_an_arm_inherit_its_isolation_and_not_its_criterion() -> Non
     assert isolating.inherited(policy) == {"arm": "candidate", "trial": 7}
     assert isolating.inherited({}) is None
     assert Trial.objects.count() == 0
+
+
+PUBLISHING = """
+STATE n = 0
+STATE made = adapt_pattern("REFERENCE", {situation: "night"})
+STATE seen = load_pattern(made.reference)
+EVENT channel:move {pattern: "REFERENCE", channel: "favourite"} AS moved
+RETURN {ok: made.success AND seen.success AND moved.success}
+"""
+
+
+class TestRegistry:
+    def test_takes_back_what_a_candidate_publishes_and_shows_it_to_the_candidate_alone(self, settings: Any) -> None:
+        settings.AGENT_BACKENDS = PLAIN
+        user = make_user()
+        target = published(user, "target")
+        script = PUBLISHING.replace("REFERENCE", str(target))
+        publishing = make_version(script, owner=user.own_owner)
+        trial = make_trial(good_on(10), publishing, 3, backend="plain", user=user)
+        before, channels = World(), Channel.objects.count()
+
+        carry_out(trial)
+
+        assert trial.pairs.get(position=1).candidate["success"] == 1.0, trial.pairs.get(position=1).candidate
+        assert (World(), Channel.objects.count()) == (before, channels)
+
+    def test_the_same_script_run_by_a_person_publishes(self, settings: Any) -> None:
+        settings.AGENT_BACKENDS = PLAIN
+        user = make_user()
+        target = published(user, "target")
+        version = make_version(PUBLISHING.replace("REFERENCE", str(target)), owner=user.own_owner)
+        before = World()
+
+        make_run(version=version, backend="plain", user=user, now=timezone.now())
+        run_until_idle()
+
+        assert Run.objects.get().result_value() == {"ok": True}
+        assert World() != before

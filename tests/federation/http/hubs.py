@@ -88,7 +88,7 @@ class Hub:
         ]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, env=self.environment, cwd=ROOT, stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx2.HTTPError):
                 if httpx2.get(f"{self.url}/.well-known/opl-federation", trust_env=False, timeout=2).status_code:
@@ -96,6 +96,7 @@ class Hub:
             if self.process.poll() is not None:
                 break
             time.sleep(0.1)
+        self.stop()
         raise AssertionError(f"{self.name} did not start:\n{(self.folder / 'server.log').read_text()[-2000:]}")
 
     def stop(self) -> None:
