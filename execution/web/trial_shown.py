@@ -127,7 +127,8 @@ def headline_of(facts: TrialPage) -> str:
     if trial.status == "decided":
         if trial.is_same_version and trial.outcome == "inconclusive":
             return _("Equal versions: this is your noise floor, and nothing is adopted.")
-        return str(HEADLINES.get(trial.outcome, facts.sentence))
+        said = str(HEADLINES.get(trial.outcome, facts.sentence))
+        return _("In the simulation: %(said)s") % {"said": said[:1].lower() + said[1:]} if facts.simulated else said
     if trial.status == "cancelled":
         return _("Ended without a verdict.")
     if not trial.settled:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from execution.errors import TrialNotPossible
 from execution.models.trial import TrialMode
 from execution.services import promoting, trial_plans, verifying
 from execution.services.trial_facts import trial_page
@@ -62,10 +63,12 @@ def resume(request: HttpRequest, trial_id: int) -> HttpResponse:
 def cancel(request: HttpRequest, trial_id: int) -> HttpResponse:
     """The dialog; a POST ends the trial without a verdict."""
     trial = find_trial(request, trial_id, control=True)
+    if trial.has_ended:
+        raise TrialNotPossible("cancel", trial.status)
     form = EndForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         reason = form.cleaned_data["reason"] or _("ended by %(who)s") % {"who": person(request).get_username()}
-        if trial.mode == TrialMode.WATCH and not trial.has_ended:
+        if trial.mode == TrialMode.WATCH:
             # The watch and its trial end together.
             promoting.end_watches(trial.control.pattern_id, timezone.now(), reason)
         else:

@@ -47,7 +47,7 @@ class TestRunPages:
 
 class TestTrialPages:
     @pytest.fixture
-    def family(self, settings: Any, live_server: Any, browser_page: Any) -> tuple[Any, Any]:  # noqa: F811
+    def family(self, settings: Any, live_server: Any, browser_page: Any) -> tuple[Any, Any, Any]:  # noqa: F811
         """Two versions of ada's pattern, and ada signed in."""
         settings.AGENT_BACKENDS = PLAIN
         ada = make_user("ada")
@@ -58,17 +58,17 @@ class TestTrialPages:
         old = good_on(4, owner=ada.own_owner, name="vote")
         new = next_version(old, GOOD_ON.format(share=9))
         Pattern.objects.filter(pk=old.pattern_id).update(newest=new)
-        return old, new
+        return old, new, ada
 
     def test_have_no_violation_in_light_and_dark_at_both_widths(
         self,
         live_server: Any,
         browser_page: Any,  # noqa: F811
-        family: tuple[Any, Any],
+        family: tuple[Any, Any, Any],
     ) -> None:
-        old, new = family
-        done = carry_out(make_trial(old, new, 80, user=old.pattern.owner.user, backend="plain"))
-        fresh = make_trial(old, old, 30, user=old.pattern.owner.user)
+        old, new, ada = family
+        done = carry_out(make_trial(old, new, 80, user=ada, backend="plain"))
+        fresh = make_trial(old, old, 30, user=ada)
         found = []
         paths = [
             f"/trials/{done.pk}/",
@@ -91,12 +91,12 @@ class TestTrialPages:
         self,
         live_server: Any,
         browser_page: Any,  # noqa: F811
-        family: tuple[Any, Any],
+        family: tuple[Any, Any, Any],
     ) -> None:
-        old, new = family
+        old, new, ada = family
         asked: list[str] = []
         browser_page.on("request", lambda request: asked.append(request.url) if "/parts/" in request.url else None)
-        trial = make_trial(old, new, 80, user=old.pattern.owner.user, backend="plain")
+        trial = make_trial(old, new, 80, user=ada, backend="plain")
         browser_page.goto(f"{live_server.url}/trials/{trial.pk}/")
         carry_out(trial)
 

@@ -188,6 +188,12 @@ class TestStart:
         assert client.post(VERIFY, data).status_code == 200
         assert not Trial.objects.exists()
 
+    def test_without_a_newer_version_it_proposes_an_a_a_trial(self, client: Client, stage: Stage) -> None:
+        Channel.objects.filter(pattern=stage.old.pattern, name="stable").update(version=stage.new)
+
+        assert "There is no version after 1.1.0" in shown(client, VERIFY)
+        assert "There is no version after" not in shown(client, f"{VERIFY}?version=1.0.0")
+
     def test_a_pattern_of_prose_says_so(self, client: Client, stage: Stage) -> None:
         PatternVersion.objects.update(mode="guided")
 
@@ -229,7 +235,7 @@ class TestTrialPage:
 
         page = shown(client, f"/trials/{trial.pk}/")
 
-        assert "The new version may take over" in page
+        assert "In the simulation: the new version may take over" in page
         assert "Adopt the candidate: after" in page
         assert "decides at 20" in page
         assert re.search(r"✓ proven at pair \d+", page)
@@ -391,6 +397,11 @@ class TestSteering:
         client.logout()
         for act in ("pause", "resume", "cancel", "adopt"):
             assert client.post(f"/trials/{trial.pk}/{act}/").headers["Location"].startswith("/accounts/login/")
+
+    def test_what_has_ended_is_not_asked_about(self, client: Client, stage: Stage) -> None:
+        trial = stage.decided()
+
+        assert "cannot be told to cancel" in shown(client, f"/trials/{trial.pk}/cancel/", 409)
 
     @pytest.mark.parametrize("act", ["pause", "resume"])
     def test_looking_changes_nothing(self, client: Client, stage: Stage, act: str) -> None:
