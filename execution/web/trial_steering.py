@@ -15,9 +15,8 @@ from django.views.decorators.http import require_POST
 from execution.errors import TrialNotPossible
 from execution.models.trial import TrialMode
 from execution.services import promoting, trial_plans, verifying
-from execution.services.trial_facts import trial_page
 from execution.web.trial_shown import shown_trial
-from execution.web.trials import find_trial
+from execution.web.trials import facts_of, find_trial
 from registry.models import Channel
 from registry.web.pages import dialog, person
 
@@ -95,6 +94,6 @@ def adopt(request: HttpRequest, trial_id: int) -> HttpResponse:
         "trial": trial,
         "form": form,
         "stable": trial.control.pattern.channel(Channel.STABLE),
-        "shown": shown_trial(trial_page(trial)),
+        "shown": shown_trial(facts_of(trial)),
     }
     return dialog(request, "execution/trial_adopt.html", context, status=422 if form.errors else 200)

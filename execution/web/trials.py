@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
@@ -11,19 +13,24 @@ from django.utils.translation import gettext_lazy
 from execution import states
 from execution.models import Trial, VerificationReport
 from execution.models.trial import TrialMode, TrialQuerySet
-from execution.services import observing, trial_facts
+from execution.services import observing, promoting, trial_facts
+from execution.services.trial_facts import TrialPage
 from execution.web.trial_shown import pill_of, shown_pairs, shown_trial
 from registry.errors import NotAllowed, NotThere
 from registry.web.pages import cursor_page, find_pattern, find_version, pattern_context
 
 PAGE_SIZE = 40
 PAIRS_ON_PAGE, PAIRS_OF_PAGE = 12, 100
+KEPT = 64  # trials whose facts stay in memory
 STOP_POLLING = 286  # htmx asks no more after this status
 MODES = {
     TrialMode.BATCH: gettext_lazy("on given inputs"),
     TrialMode.LIVE: gettext_lazy("beside real runs"),
     TrialMode.WATCH: gettext_lazy("watch after a promotion"),
 }
+
+
+_walked: OrderedDict[tuple[Any, ...], TrialPage] = OrderedDict()
 
 
 def find_trial(request: HttpRequest, trial_id: int, *, control: bool = False) -> Trial:
@@ -106,8 +113,23 @@ def _mark(found: Trial) -> str:
     return f"{found.revision}.{found.settled}.{found.enrolled}.{found.status}"
 
 
+def facts_of(found: Trial) -> TrialPage:
+    """
+    The facts of a trial; the walk over its pairs is done once for each state of it.
+
+    For 2,000 pairs it takes seconds, and many may watch. What changes without
+    the trial (its channel, its watch) is looked up each time.
+    """
+    key = (found.pk, found.created_at, _mark(found))
+    kept = _walked.pop(key, None) or trial_facts.trial_page(found)
+    _walked[key] = kept
+    while len(_walked) > KEPT:
+        _walked.popitem(last=False)
+    return replace(kept, trial=found, adoption_obstacle=promoting.obstacle(found), watch=trial_facts.watch_of(found))
+
+
 def _context(request: HttpRequest, found: Trial) -> dict[str, Any]:
-    facts = trial_facts.trial_page(found)
+    facts = facts_of(found)
     pairs = _latest_pairs(found)
     can_adopt = not facts.adoption_obstacle and found.control.pattern.owner.can_publish(request.user)
     return {
@@ -120,6 +142,8 @@ def _context(request: HttpRequest, found: Trial) -> dict[str, Any]:
         "obstacle": _obstacle(found, facts.adoption_obstacle),
         "mode": MODES[TrialMode(found.mode)],
         "mark": _mark(found),
+        # A look at many pairs takes longer, and changes less.
+        "poll_seconds": 2 + found.settled // 200,
         "waits": not found.has_ended and found.status == "running" and not observing.workers_alive(),
         "has_report": found.status == "decided" and bool(found.outcome),
     }

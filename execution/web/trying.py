@@ -12,14 +12,14 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import ngettext
 
+from execution.agents import roster
 from execution.errors import BackendUnknown, NotExecutable, TrialRefused
 from execution.models import Run, Trial
 from execution.services import trial_plans, verifying
 from execution.shadow.errors import PlanInvalid
 from execution.shadow.plan import PROFILES
-from execution.web.trial_forms import DEFAULTS, RECORDED, TrialForm
-from registry.models import Channel, Pattern, PatternVersion
-from registry.models.pattern import Mode
+from execution.web.trial_forms import DEFAULTS, LINES, RECORDED, TrialForm
+from registry.models import Channel, Mode, Pattern, PatternVersion
 from registry.web.pages import find_pattern, find_version, person, wants_fragment
 
 MOST_VERSIONS = 100
@@ -108,13 +108,11 @@ def _initial(control: PatternVersion | None, candidate: PatternVersion | None, e
     """Simulated agents draw the defaults again and again; real ones need different inputs."""
     if control is None or candidate is None:
         return {}
-    from execution.agents import roster
-
     simulated = roster.backend(roster.default_backend()).capabilities.simulated
     return {
         "control": control.version,
         "candidate": candidate.version,
-        "source": RECORDED if earlier and not simulated else DEFAULTS if simulated else "lines",
+        "source": RECORDED if earlier and not simulated else DEFAULTS if simulated else LINES,
         "profile": trial_plans.usual_profile(control),
     }
 

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from execution.models import ShadowShare, Trial, TrialPair, VerificationReport
-from execution.services import verifying
+from execution.services import trial_facts, verifying
 from execution.shadow.recheck import recheck
 from registry.models import Channel, Pattern, PatternVersion, User
 from registry.services import channels
@@ -190,6 +190,7 @@ class TestStart:
 
     def test_without_a_newer_version_it_proposes_an_a_a_trial(self, client: Client, stage: Stage) -> None:
         Channel.objects.filter(pattern=stage.old.pattern, name="stable").update(version=stage.new)
+        Pattern.objects.filter(pk=stage.old.pattern_id).update(shown=stage.new)
 
         assert "There is no version after 1.1.0" in shown(client, VERIFY)
         assert "There is no version after" not in shown(client, f"{VERIFY}?version=1.0.0")
@@ -276,6 +277,22 @@ class TestTrialPage:
         assert client.get(f"/trials/{trial.pk}/parts/?seen={mark[1]}").status_code == 204
         verifying.pause(trial=trial, now=timezone.now())
         assert client.get(f"/trials/{trial.pk}/parts/?seen={mark[1]}").status_code == 200
+
+    def test_the_walk_over_all_pairs_is_done_once_for_each_state(
+        self, client: Client, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        trial = stage.decided(backend="plain")
+        walks: list[Trial] = []
+        walk = trial_facts.trial_page
+        monkeypatch.setattr(trial_facts, "trial_page", lambda found: walks.append(found) or walk(found))
+
+        pages = [shown(client, f"/trials/{trial.pk}/") for _ in range(2)]
+        client.post(f"/trials/{trial.pk}/adopt/", {"share": "10"})
+        adopted = shown(client, f"/trials/{trial.pk}/")
+
+        assert len(walks) == 1
+        assert pages[0].count(">Adopt<") == 1
+        assert ">Adopt<" not in adopted and "Since its adoption" in adopted
 
     def test_pairs_lead_to_the_runs_one_may_open(self, client: Client, stage: Stage) -> None:
         trial = stage.decided(is_public=True)
