@@ -16,7 +16,16 @@ import sys
 import benchmarks
 from benchmarks import harness
 
-NOT_BENCHMARKS = {"__main__", "harness", "durable_node", "lane_node", "backends", "peers"}
+NOT_BENCHMARKS = {
+    "__main__",
+    "harness",
+    "durable_node",
+    "federation_node",
+    "lane_node",
+    "backends",
+    "peers",
+    "shadow_settings",
+}
 
 
 def names() -> list[str]:

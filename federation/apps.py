@@ -10,16 +10,18 @@ TICK_SECONDS = 3.0
 
 
 class FederationConfig(AppConfig):
-    """The federation as a Django application."""
+    """Peers, quarantine, and what leaves this node."""
 
     name = "federation"
     verbose_name = "Federation"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Let the embedded workers do the federation's rounds."""
+        """Add what our pages add to others; let the embedded workers do the federation's rounds."""
         from execution import rounds
+        from federation.web import own_panels
 
+        own_panels.add()
         rounds.register("federation", every_seconds=TICK_SECONDS, call=_tick)
 
 

@@ -116,7 +116,8 @@ def database_settings(url: str) -> dict[str, Any]:
             "PORT": str(parts.port or ""),
             "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
-            "OPTIONS": dict(parse_qsl(parts.query)),
+            # The hot path prepares what comes again (execution.models.hot); Django's own cursors never do.
+            "OPTIONS": {"prepare_threshold": 5, **dict(parse_qsl(parts.query))},
         }
     raise EnvironmentProblem(
         f"DATABASE_URL begins with {parts.scheme or url!r}; write sqlite:///path or postgres://user:password@host/name"

@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("execution.api.urls")),
     path("admin/", admin.site.urls),
     path("", include("federation.api.urls")),
+    path("", include("federation.web.urls")),
     path("", include("execution.web.urls")),
     path("", include("registry.web.urls")),
 ]

@@ -85,7 +85,7 @@ class TrialShape(serializers.Serializer[Any]):
     """A trial in a list."""
 
     id = serializers.IntegerField()
-    mode = serializers.ChoiceField(choices=TrialMode.choices)
+    mode = serializers.CharField(help_text="batch, live or watch.")
     status = serializers.ChoiceField(choices=[str(status) for status in TrialStatus])
     outcome = serializers.CharField(allow_null=True)
     sentence = serializers.CharField(allow_blank=True)

@@ -140,6 +140,7 @@ class Run(models.Model):
             models.Index(fields=["started_by", "-id"], name="execution_run_of_user"),
             models.Index(fields=["version", "-id"], name="execution_run_of_version"),
             models.Index(fields=["id"], condition=Q(status="queued"), name="execution_run_queued"),
+            models.Index(fields=["status"], condition=Q(queue="trials"), name="execution_run_of_trials"),
             models.Index(fields=["deadline_at"], condition=Q(deadline_at__isnull=False), name="execution_run_deadline"),
             models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="execution_run_children"),
         ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
@@ -22,6 +23,7 @@ from execution.models.fields import dumps
 
 BLOB_BYTES = 512
 SEEN_DIGESTS = 10_000
+SEEN_SECONDS = 600.0  # how long a process trusts that a blob is there; pruning waits for longer
 
 
 class BlobWriter:
@@ -44,7 +46,7 @@ class BlobWriter:
         if len(text) < BLOB_BYTES and not always_blob:
             return text
         digest = hashlib.sha256(text.encode("ascii")).hexdigest()
-        if digest not in _seen:
+        if _seen.get(digest, 0.0) < time.monotonic():
             self.pending[digest] = text
         return "@" + digest
 
@@ -52,20 +54,22 @@ class BlobWriter:
         """Write what is new."""
         if self.pending:
             cursor.executemany(
-                "INSERT INTO execution_blob (digest, size_bytes, data) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                "INSERT INTO execution_blob (digest, size_bytes, data) VALUES (%s, %s, %s) ON CONFLICT (digest)"
+                " DO UPDATE SET unused_since = NULL",
                 [(digest, len(text), compress(text)) for digest, text in self.pending.items()],
             )
 
     def committed(self) -> None:
         """The transaction is through: remember the digests."""
+        until = time.monotonic() + SEEN_SECONDS
         for digest in self.pending:
-            _seen[digest] = None
+            _seen[digest] = until
         while len(_seen) > SEEN_DIGESTS:
             _seen.popitem(last=False)
         self.pending = {}
 
 
-_seen: OrderedDict[str, None] = OrderedDict()
+_seen: OrderedDict[str, float] = OrderedDict()  # digest → until when it counts as known, monotonic seconds
 
 
 def forget_seen() -> None:

@@ -19,6 +19,7 @@ from django.db import connection
 
 from execution import states, telemetry
 from execution.errors import JournalBroken, RunFinished, RunMoved
+from execution.models import hot
 from execution.models.stored import load_many
 from execution.services import faults, hints, journal, sessions
 from execution.services.asking import Delivery
@@ -115,20 +116,27 @@ def _after(draft: Draft, begun: list[int]) -> Advanced:
 
 def what_is_ready(session: Session, now: int) -> tuple[list[Ready], list[int]]:
     """Answers that the machine has not had, in order of arrival, and the timers that are due."""
-    with connection.cursor() as cursor:
+    with hot.cursor() as cursor:
         cursor.execute(
             "SELECT seq, answer, replies, handler, tokens, cost, reserved_tokens, reserved_cost, error_kind,"
             " duration_seconds FROM execution_effect WHERE run_id = %s AND unread ORDER BY answered_at, seq",
             [session.run_id],
         )
         rows = cursor.fetchall()
-        cursor.execute(
-            "SELECT number FROM execution_timer WHERE run_id = %s AND due_at <= %s ORDER BY due_at, number",
-            [session.run_id, now],
-        )
-        timers = [row[0] for row in cursor.fetchall()]
+        # A session that has moved on since is found out when it writes; one that finds nothing asks the rows.
+        timers = _due_timers(cursor, session, now) if session.timers or not rows or session.timers is None else []
     values = load_many(row[1] for row in rows)
     return [Ready(row[0], value, bool(row[2]), *row[3:]) for row, value in zip(rows, values, strict=True)], timers
+
+
+def _due_timers(cursor: Any, session: Session, now: int) -> list[int]:
+    """The timers that are due, earliest first; the session learns which there are."""
+    cursor.execute(
+        "SELECT number, due_at FROM execution_timer WHERE run_id = %s ORDER BY due_at, number", [session.run_id]
+    )
+    rows = cursor.fetchall()
+    session.timers = {row[0] for row in rows}
+    return [number for number, due in rows if due <= now]
 
 
 def settle_status(session: Session) -> bool:

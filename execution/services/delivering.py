@@ -20,7 +20,7 @@ from execution import telemetry
 from execution.agents import roster
 from execution.agents.base import Answer
 from execution.errors import AgentError
-from execution.models import RunAgent
+from execution.models import RunAgent, hot
 from execution.models.fields import dumps
 from execution.models.stored import BlobWriter, load_many
 from execution.services import asking, budgeting, faults, selecting, sessions
@@ -223,7 +223,7 @@ def commit(replies: Sequence[Reply], now: int) -> list[int]:
     """
     blobs = BlobWriter()
     moved: dict[int, None] = {}
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic(), hot.cursor() as cursor:
         for reply in replies:
             if _will_retry(reply):
                 _retry(cursor, reply, now)

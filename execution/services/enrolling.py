@@ -14,7 +14,9 @@ from django.db import connection, transaction
 from django.db.models import F, Sum
 
 from execution.models import ArmRun, Run, Trial, TrialPair
+from execution.models.run import RunQuerySet
 from execution.services import faults
+from execution.services.isolating import TRIALS
 from execution.services.verifying import name_of_input
 from execution.shadow.enrolment import first_arm, sampled
 from execution.shadow.observation import Arm
@@ -64,23 +66,29 @@ def _enrol(trial: Trial, run: Run, position: int, now: datetime) -> None:
 
 
 def budget_used_up(trial: Trial, now: datetime) -> str:
-    """Why no further run may be started, "" where one may."""
-    limits = (trial.tokens_limit, trial.cost_limit, trial.daily_tokens_limit, trial.daily_cost_limit)
-    if all(limit is None for limit in limits):
+    """Why no further run may be started today, "" where one may."""
+    own = Run.objects.filter(queue=TRIALS, arms__pair__trial=trial)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    today = own.filter(created_at__gte=midnight)
+    return _over(own, trial.tokens_limit, trial.cost_limit, "of the trial") or _over(
+        today, trial.daily_tokens_limit, trial.daily_cost_limit, "of the day"
+    )
+
+
+def is_spent(trial: Trial) -> bool:
+    """Whether the budget of the whole trial is used up, so that no day to come changes that."""
+    own = Run.objects.filter(queue=TRIALS, arms__pair__trial=trial)
+    return bool(_over(own, trial.tokens_limit, trial.cost_limit, ""))
+
+
+def _over(runs: RunQuerySet, tokens: int | None, cost: int | None, whose: str) -> str:
+    if tokens is None and cost is None:
         return ""
-    own = Run.objects.filter(queue="trials", arms__pair__trial=trial)
-    today = own.filter(created_at__gte=now.replace(hour=0, minute=0, second=0, microsecond=0))
-    for runs, tokens, cost, when in (
-        (own, trial.tokens_limit, trial.cost_limit, "of the trial"),
-        (today, trial.daily_tokens_limit, trial.daily_cost_limit, "of the day"),
-    ):
-        if tokens is None and cost is None:
-            continue
-        used = runs.aggregate(
-            tokens=Sum(F("tokens_used") + F("tokens_reserved")), cost=Sum(F("cost_used") + F("cost_reserved"))
-        )
-        if tokens is not None and (used["tokens"] or 0) >= tokens:
-            return f"the budget {when}, {tokens} tokens, is used up"
-        if cost is not None and (used["cost"] or 0) >= cost:
-            return f"the budget {when}, {cost / 1_000_000:g} US dollars, is used up"
+    used = runs.aggregate(
+        tokens=Sum(F("tokens_used") + F("tokens_reserved")), cost=Sum(F("cost_used") + F("cost_reserved"))
+    )
+    if tokens is not None and (used["tokens"] or 0) >= tokens:
+        return f"the budget {whose}, {tokens} tokens, is used up"
+    if cost is not None and (used["cost"] or 0) >= cost:
+        return f"the budget {whose}, {cost / 1_000_000:g} US dollars, is used up"
     return ""

@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from execution.errors import RunMoved
+from execution.models import hot
 from execution.models.effect import Handler
 from execution.models.fields import dumps
 from execution.models.stored import BlobWriter, compress
@@ -43,25 +44,26 @@ def write(draft: Draft) -> list[int]:
     blobs = BlobWriter()
     if draft.end is not None:
         draft.closed = list(dict.fromkeys([*draft.closed, *draft.asked]))
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic(), hot.cursor() as cursor:
         closed_calls = close_effects(cursor, draft, tick)
         calls = max(draft.calls - closed_calls, 0)
         status = draft.status if draft.end is not None or calls else "waiting"
         move_run(cursor, draft, tick, calls, status)
-        cursor.execute(
-            "INSERT INTO execution_tick (run_id, number, at, inputs, last_event) VALUES (%s, %s, %s, %s, %s)",
-            [
-                session.run_id,
-                tick,
-                draft.at,
-                stored_rounds := blobs.put(draft.rounds),
-                session.events_count + len(draft.told),
-            ],
-        )
-        consume(cursor, draft, tick)
-        insert_effects(cursor, draft, tick, blobs)
-        change_timers(cursor, draft)
-        snapshot = save_snapshot(cursor, draft, tick, len(stored_rounds))
+        with cursor.together():
+            cursor.execute(
+                "INSERT INTO execution_tick (run_id, number, at, inputs, last_event) VALUES (%s, %s, %s, %s, %s)",
+                [
+                    session.run_id,
+                    tick,
+                    draft.at,
+                    stored_rounds := blobs.put(draft.rounds),
+                    session.events_count + len(draft.told),
+                ],
+            )
+            consume(cursor, draft, tick)
+            insert_effects(cursor, draft, tick, blobs)
+            change_timers(cursor, draft)
+            snapshot = save_snapshot(cursor, draft, tick, len(stored_rounds))
         session.world.write(cursor, blobs, draft.at, tick)
         if draft.end is not None:
             ending.finish(cursor, draft, blobs)
@@ -85,6 +87,8 @@ def write(draft: Draft) -> list[int]:
     session.tokens_reserved += draft.reserved_tokens
     session.cost_reserved += draft.reserved_cost
     session.started = True
+    if session.timers is not None:
+        session.timers = {*session.timers, *draft.timers}.difference(draft.fired, draft.dropped_timers)
     if snapshot:
         session.snapshot_tick, session.snapshot_bytes, session.bytes_since = tick, snapshot, 0
     else:

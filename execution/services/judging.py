@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from execution.services import engine
+from execution.services import engine, sessions
 from execution.services.sessions import Session
 from opl.errors import OplError
 from opl.script.compiler import compile_script
@@ -44,16 +44,28 @@ def judge(session: Session, end: dict[str, Any]) -> Verdict:
         return Verdict(succeeded=False, score=None, outcome=str((end["error"] or {}).get("code") or status))
     # Both arms of a trial are judged by the same words.
     success_when, score = session.policy.get("shadow", {}).get("criterion") or own_criterion(session.version_id)
+    return judged_by(session, end["result"], success_when, score)
+
+
+def judge_again(run_id: int, success_when: str, score: str, result: Any) -> Verdict:
+    """The verdict on a run that ended well, by other words than its own; its state is read from the journal."""
+    session = sessions.load_session(run_id)
+    assert session is not None  # an arm's run stays
+    return judged_by(session, result, success_when, score)
+
+
+def judged_by(session: Session, result: Any, success_when: str, score: str) -> Verdict:
+    """The verdict of two expressions on a run that has ended well otherwise."""
     mode = PatternVersion.objects.values_list("mode", flat=True).get(pk=session.version_id)
     if mode == "guided":
         # What a guided pattern's expressions speak of is the orchestrator's answer; without any, that it gave one.
-        finished = isinstance(end["result"], Mapping) and bool(end["result"].get("finished"))
+        finished = isinstance(result, Mapping) and bool(result.get("finished"))
         if not finished or not (success_when or score):
             return Verdict(succeeded=finished, score=None, outcome="" if finished else "unfinished")
-        end = {**end, "result": end["result"]["result"]}
+        result = result["result"]
     if not (success_when or score):
         return Verdict(succeeded=True, score=None, outcome="")
-    names = names_of(session.state, end["result"])
+    names = names_of(session.state, result)
     good = True if not success_when else truthy(evaluate(success_when, names))
     points = evaluate(score, names) if score else None
     number = min(max(float(points), 0.0), 1.0) if points is not None and is_number(points) else None

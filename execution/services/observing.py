@@ -13,11 +13,10 @@ import contextlib
 import logging
 from datetime import datetime
 
-from django.db import DatabaseError
-from django.db.models import Exists, OuterRef
+from django.db import DatabaseError, connection
 
 from execution.errors import TrialNotPossible
-from execution.models import Run, Trial, TrialPair, WorkerLease
+from execution.models import Trial, TrialPair, WorkerLease
 from execution.models.trial import TrialMode
 from execution.services import clock, counting, enrolling, pairing, verifying
 from execution.services.clock import to_datetime
@@ -28,6 +27,8 @@ from execution.states import PairStatus, TrialStatus
 log = logging.getLogger(__name__)
 
 MOST_TRIALS = 100
+CLEAR_MS = 5_000
+_cleared = {"at": 0}
 
 
 def observe(now_ms: int) -> int:
@@ -85,15 +86,34 @@ def start_pairs(trial: Trial, room: int, now: datetime) -> int:
         Trial.objects.filter(pk=trial.pk).update(note=reason)
         trial.note = reason
     if reason:
-        return 0
+        return end_spent(trial, now)
     if trial.mode == TrialMode.BATCH:
         return sum(pairing.start(trial, pair, now) for pair in pairs)
     return sum(pairing.begin_live(pair) for pair in pairs)
 
 
+def end_spent(trial: Trial, now: datetime) -> int:
+    """End a trial whose whole budget is used up, once its last pair is counted; a spent day only waits for the next."""
+    if not enrolling.is_spent(trial) or TrialPair.objects.filter(trial=trial).under_way().exists():
+        return 0
+    if counting.ready(trial):
+        return 0
+    with contextlib.suppress(TrialNotPossible):
+        verifying.cancel(trial=trial, now=now, reason=f"{trial.note} after {trial.settled} pairs, without a verdict")
+    return 1
+
+
 def clear(now_ms: int) -> int:
-    """Cancel runs that a worker's death left behind for pairs that will not count."""
-    dropped = TrialPair.objects.filter(arm_runs__run=OuterRef("pk"), status=PairStatus.DROPPED)
-    alive = Run.objects.alive().filter(queue=TRIALS, parent=None).filter(Exists(dropped))
-    trials = {pk for pk in alive.values_list("arms__pair__trial_id", flat=True)[:200] if pk is not None}
+    """Every few seconds: cancel runs that a worker's death left behind for pairs that will not count."""
+    if 0 <= now_ms - _cleared["at"] < CLEAR_MS:
+        return 0
+    _cleared["at"] = now_ms
+    with connection.cursor() as cursor:
+        # Literals, so that the partial index on the runs of trials serves.
+        cursor.execute(
+            "SELECT DISTINCT p.trial_id FROM execution_run r JOIN execution_armrun a ON a.run_id = r.id"
+            " JOIN execution_trialpair p ON p.id = a.pair_id WHERE r.queue = 'trials'"
+            " AND r.status IN ('queued', 'running', 'waiting', 'paused') AND p.status = 'dropped' LIMIT 20"
+        )
+        trials = [row[0] for row in cursor.fetchall()]
     return sum(verifying.end_runs(trial_id, now_ms) for trial_id in trials)

@@ -26,7 +26,7 @@ from execution.agents import roster
 from execution.errors import RunRefused
 from execution.models import ArmRun, Effect, Run, Trial, TrialPair
 from execution.models.trial import TrialMode
-from execution.services import faults, guiding, starting
+from execution.services import faults, guiding, judging, starting
 from execution.services.checking import POLICY_NAMES, SEED_BITS
 from execution.services.isolating import TRIALS
 from execution.shadow.contrast import contrasts_of
@@ -173,7 +173,8 @@ def start_run(trial: Trial, pair: TrialPair, arm: Arm, number: int, attempt: int
         if pair.input.source_run_id is not None:
             shadow |= {"answers_of": [pair.input.source_run_id], "recorded": trial.recorded}
     else:
-        real = ArmRun.objects.select_related("run__started_by").get(pair=pair, arm=Arm.CONTROL).run
+        arms = ArmRun.objects.select_related("run__started_by", "run__version")
+        real = arms.get(pair=pair, arm=Arm.CONTROL).run
         values = guiding.given_of(real)
         policy = {name: value for name, value in real.policy.items() if name in POLICY_NAMES}
         # Neither the caller's budget nor the pattern's own: a live trial has a daily one.
@@ -242,8 +243,13 @@ def observed(trial: Trial, run: Run, *, agents_time: bool) -> Observation:
             pk__in=Effect.objects.filter(run=run, reused_from__isnull=False).values("reused_from")
         ).aggregate(tokens=Sum("tokens"), cost=Sum("cost"))
         tokens, cost = tokens + (again["tokens"] or 0), cost + (again["cost"] or 0)
-    good = bool(run.succeeded)
-    quality = (run.score or 0.0) if trial.score else None
+    good, points = bool(run.succeeded), run.score
+    words = (trial.success_when, trial.score)
+    if run.queue != TRIALS and run.status == "succeeded" and words != judging.own_criterion(run.version_id):
+        # A real run was judged by its own words when it ended; here both arms are judged alike.
+        verdict = judging.judge_again(run.pk, *words, run.result_value())
+        good, points = verdict.succeeded, verdict.score
+    quality = (points or 0.0) if trial.score else None
     return Observation(
         success=float(good),
         quality=quality if good or quality is None else 0.0,

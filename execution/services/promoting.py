@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import transaction
 
-from execution.errors import AdoptionRefused
+from execution.errors import AdoptionRefused, ExecutionError
 from execution.models import ShadowShare, Trial
 from execution.models.trial import TrialMode
 from execution.services import verifying
@@ -103,7 +103,7 @@ def adopt_automatically(trial: Trial, now: datetime) -> None:
         if not reason:
             with transaction.atomic():
                 adopt(trial=trial, user=None, now=now)
-    except (AdoptionRefused, RegistryError) as error:
+    except (ExecutionError, RegistryError) as error:
         reason = str(error)
     if reason:
         trial.note = f"not adopted automatically: {reason}"

@@ -72,6 +72,7 @@ class Session:
     snapshot_tick: int = 0
     snapshot_bytes: int = 0
     bytes_since: int = 0  # of tick inputs since the snapshot
+    timers: set[int] | None = None  # those that are set, None where they have not been read
     reuse: dict[str, tuple[str, int]] | None = None  # key → (request hash, effect id) of the run it branched off
 
     @property

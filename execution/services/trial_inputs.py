@@ -14,12 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from execution.errors import InputsRefused, TrialRefused
+from execution.errors import InputsRefused, NotExecutable, TrialRefused
 from execution.models import Run
-from execution.models.stored import load_many
 from execution.services import guiding
 from opl.document.load import LoadLimits, load
 from registry.models import PatternVersion
+from registry.models.pattern import Mode
 
 MOST_INPUTS = 20_000
 MOST_BYTES = 32 * 2**20
@@ -120,21 +120,31 @@ def recorded(*, version: PatternVersion, user: Any, limit: int = 400) -> list[Gi
     They come with the run they were recorded in, whose answers a trial may use again.
     """
     runs = Run.objects.visible_to(user).ended().of_callers().filter(version__pattern=version.pattern, parent=None)
-    rows = list(runs.exclude(status="cancelled").order_by("-pk").values_list("pk", "inputs")[: limit * 4])
     found: dict[str, GivenInput] = {}
-    for (run_id, _), values in zip(rows, load_many(row[1] for row in rows), strict=True):
-        given = guiding.given_values(version, values or {})
-        found.setdefault(canonical(given), GivenInput(values=given, source_run=run_id))
+    latest = runs.exclude(status="cancelled").select_related("version").defer("version__program", "version__value")
+    for run in latest.order_by("-pk")[: limit * 4]:
+        values = guiding.given_of(run)
+        found.setdefault(canonical(values), GivenInput(values=values, source_run=run.pk))
         if len(found) == limit:
             break
     return list(found.values())
 
 
-def check_fit(versions: Sequence[PatternVersion], inputs: Sequence[GivenInput]) -> None:
-    """Raise TrialRefused for the first input that one of the versions does not take."""
+def check_fit(versions: Sequence[PatternVersion], inputs: Sequence[GivenInput]) -> bool:
+    """
+    Whether a version needs agents that can use tools.
+
+    Raises:
+        TrialRefused: the first input that one of the versions does not take.
+        NotExecutable: a version that cannot be run at all.
+    """
+    for version in dict.fromkeys(versions):
+        if version.program is None and version.mode != Mode.GUIDED:
+            raise NotExecutable(str(version))
     for number, given in enumerate(inputs, 1):
         for version in dict.fromkeys(versions):
             try:
                 guiding.plan(version, guiding.fitting(version, given.values))
             except InputsRefused as error:
                 raise TrialRefused("inputs", f"item {number} does not fit {version}: {error}") from None
+    return any(version.mode == Mode.GUIDED for version in versions)

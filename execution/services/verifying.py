@@ -24,7 +24,7 @@ from django.db.models import F
 
 from execution import states
 from execution.agents import roster
-from execution.errors import NotExecutable, RunFinished, TrialNotPossible, TrialRefused
+from execution.errors import BackendLacksTools, RunFinished, TrialNotPossible, TrialRefused
 from execution.models import Run, Trial, TrialInput, TrialPair
 from execution.models.stored import BlobWriter
 from execution.models.trial import TrialMode
@@ -99,11 +99,8 @@ def start_trial(
 
     Raises:
         TrialRefused: names the field at fault.
-        NotExecutable, BackendUnknown, InputsRefused: as starting a run.
+        NotExecutable, BackendUnknown, BackendLacksTools, InputsRefused: as starting a run.
     """
-    for version in (control, candidate):
-        if version.program is None and not version.text.strip():
-            raise NotExecutable(str(version))
     _check(mode=mode, user=user, control=control, repeats=repeats, at_once=at_once, share=share)
     own_success, own_score = judging.own_criterion(control.pk)
     success_when, score = success_when or own_success, score or own_score
@@ -111,9 +108,10 @@ def start_trial(
         if expression and not judging.can_be_read(expression):
             raise TrialRefused(name, f"{expression!r} is no expression of the language")
     given = list(inputs) or [GivenInput()]
-    if mode == TrialMode.BATCH:
-        trial_inputs.check_fit((control, candidate), given)
     base, recorded = _agents(backend, given)
+    needs_tools = trial_inputs.check_fit((control, candidate), given if mode == TrialMode.BATCH else ())
+    if needs_tools and not roster.backend(base).capabilities.tools:
+        raise BackendLacksTools(base)
     profile = profile or usual_profile(control)
     strata = tuple(dict.fromkeys(one.stratum for one in given if one.stratum))
     wanted = plan or _planned(control, profile, bool(score), strata)

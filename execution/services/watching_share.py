@@ -17,6 +17,7 @@ from typing import Any
 from django.db import transaction
 
 from execution import states
+from execution.errors import ExecutionError
 from execution.models import ShadowShare, Trial, TrialPair
 from execution.models.trial import TrialMode
 from execution.services import faults, promoting, verifying
@@ -102,22 +103,33 @@ def roll_back(watch: ShadowShare, detector: HarmDetector, now: datetime) -> None
     else:
         reason = f"{reason}; stable had moved on to {stable.version} and stays there"
     finish(watch, now, reason, state=ShadowShare.State.ROLLED_BACK)
-    opened = verifying.start_trial(
-        control=watch.incumbent,
-        candidate=watch.promoted,
-        user=None,
-        now=now,
-        mode=TrialMode.LIVE,
-        profile=watch.verdict_of.profile,
-        backend=watch.trial.backend,
-        caps=watch.trial.caps,
-        share=wishes_of(watch.incumbent).share,
-        budget=promoting.budget_of(watch.trial),
-        success_when=watch.trial.success_when,
-        score=watch.trial.score,
-        is_public=watch.trial.is_public,
-        follows=watch.trial,
-    )
+    open_trial(watch, now, reason)
+
+
+def open_trial(watch: ShadowShare, now: datetime, reason: str) -> None:
+    """Try the version that was rolled back anew, beside real runs of the incumbent."""
+    try:
+        with transaction.atomic():
+            opened = verifying.start_trial(
+                control=watch.incumbent,
+                candidate=watch.promoted,
+                user=None,
+                now=now,
+                mode=TrialMode.LIVE,
+                profile=watch.verdict_of.profile,
+                backend=watch.trial.backend,
+                caps=watch.trial.caps,
+                share=wishes_of(watch.incumbent).share,
+                budget=promoting.budget_of(watch.trial),
+                success_when=watch.trial.success_when,
+                score=watch.trial.score,
+                is_public=watch.trial.is_public,
+                follows=watch.trial,
+            )
+    except ExecutionError as error:
+        # The way back must not hang on the way forward.
+        ShadowShare.objects.filter(pk=watch.pk).update(reason=f"{reason}; no new trial: {error}")
+        return
     ShadowShare.objects.filter(pk=watch.pk).update(next_trial=opened)
 
 

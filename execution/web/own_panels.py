@@ -1,4 +1,4 @@
-"""What the pages of runs add to the registry's pages."""
+"""What the pages of runs and trials add to the registry's pages."""
 
 from __future__ import annotations
 
@@ -41,5 +41,8 @@ def add() -> None:
         Action(key="run", label=_("Run"), url_name="execution:start", order=0, is_primary=True, is_offered=_can_run)
     )
     add_navigation(NavItem(key="runs", label=_("Runs"), url_name="execution:runs", order=10))
+    add_tab(Tab(key="verification", label=_("Verification"), url_name="execution:pattern-trials", order=50))
+    add_action(Action(key="verify", label=_("Verify"), url_name="execution:try", order=10, is_offered=_can_run))
+    add_navigation(NavItem(key="trials", label=_("Trials"), url_name="execution:trials", order=20))
     add_section(Section(key="runs", place="home", template="execution/home_section.html", context=_latest, order=10))
     add_section(Section(key="runs", place="health", template="execution/health_section.html", context=_queues))

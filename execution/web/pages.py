@@ -1,4 +1,4 @@
-"""What the pages of runs share: refusals become messages, and what one may not see is not there."""
+"""What the pages of runs and trials share: refusals become messages, and what one may not see is not there."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from registry.errors import NotAllowed, NotThere
 from registry.web.pages import View
 from registry.web.pages import page as registry_page
 
+# Argument of a view → the page that a refused change leads back to.
+SUBJECTS = {"run_id": "execution:run", "trial_id": "execution:trial"}
+
 
 def page(view: View) -> View:
-    """Answer our errors as pages; a refused change of a run leads back to the run and says why."""
+    """Answer our errors as pages; a refused change leads back to the run or trial and says why."""
 
     @registry_page
     @wraps(view)
@@ -26,9 +29,10 @@ def page(view: View) -> View:
         try:
             return view(request, *args, **kwargs)
         except RunRefused as error:
-            if request.method == "POST" and "run_id" in kwargs:
-                messages.error(request, f"{str(error)[:1].upper()}{str(error)[1:]}.")
-                return redirect("execution:run", kwargs["run_id"])
+            for key, name in SUBJECTS.items():
+                if request.method == "POST" and key in kwargs:
+                    messages.error(request, f"{str(error)[:1].upper()}{str(error)[1:]}.")
+                    return redirect(name, kwargs[key])
             return render(request, "registry/refused.html", {"reason": str(error)}, status=error.status)
 
     return answered

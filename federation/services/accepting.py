@@ -28,10 +28,11 @@ from federation.protocol.problems import Refused
 from federation.protocol.quarantine import Event, State
 from federation.protocol.root import Chain
 from federation.protocol.tiers import RULES, Reannounce
-from federation.services import consequences, identities, storing
+from federation.services import bulk, consequences, identities, storing
 from federation.services.identities import chain_of
 
 _IN = 400  # values in one IN clause
+_STATEMENT_COLUMNS = [field.attname for field in Statement._meta.concrete_fields if not field.primary_key]
 ReadLine = tuple[Line | BadLine, "statement.Statement | None", "Refused | None"]
 
 
@@ -233,22 +234,16 @@ class _Act:
 
     def store(self) -> None:
         """Rows for everything this page brought."""
-        rows = [
-            storing.row_of(
-                judged.statement, via=via, now=self.now, peer=self.peer, is_announced=self._is_passed_on(judged)
-            )
-            for judged, via in self.accepted
-        ]
-        Statement.objects.bulk_create(rows, batch_size=_IN)
+        bulk.insert(Statement, [self._columns(judged, via) for judged, via in self.accepted])
         judgements = [judged for judged, _ in self.accepted]
         for judged in judgements:
             if judged.chain is not None:
                 identities.pin(judged.chain, now=self.now)
-        self._quarantine([row for row in rows if row.kind == "release"])
-        storing.store_parents([judged.statement for judged in judgements if judged.statement.kind == "release"])
+        releases = [judged.statement for judged in judgements if judged.statement.kind == "release"]
+        self._quarantine(_keys_of(Statement, "statement_id", [read.id for read in releases]))
+        storing.store_parents(releases)
         self._bury()
-        for judged, row in zip(judgements, rows, strict=True):
-            consequences.follow(judged, row, now=self.now)
+        self._follow(judgements)
         roots = {judged.chain.id for judged in judgements if judged.chain is not None}
         if roots:
             retry_waiting(roots, now=self.now)
@@ -263,35 +258,41 @@ class _Act:
             return True  # proves itself, and warns
         return RULES[self.peer.trust].reannounce is Reannounce.YES
 
-    def _quarantine(self, rows: Sequence[Statement]) -> None:
-        items = QuarantineItem.objects.bulk_create(
-            [
-                QuarantineItem(
-                    statement=row,
-                    peer=self.peer,
-                    state=str(State.SIGNED_OK),
-                    reason="the author's signature holds",
-                    received_at=self.now,
-                    changed_at=self.now,
-                )
-                for row in rows
-            ],
-            batch_size=_IN,
+    def _columns(self, judged: Accepted, via: Sequence[str]) -> dict[str, Any]:
+        row = storing.row_of(
+            judged.statement, via=via, now=self.now, peer=self.peer, is_announced=self._is_passed_on(judged)
         )
-        QuarantineStep.objects.bulk_create(
-            [
-                QuarantineStep(
-                    item=item,
-                    event=str(Event.SIGNATURE_VERIFIED),
-                    before=str(State.RECEIVED),
-                    after=str(State.SIGNED_OK),
-                    reason=item.reason,
-                    at=self.now,
-                )
-                for item in items
-            ],
-            batch_size=_IN,
-        )
+        return {name: getattr(row, name) for name in _STATEMENT_COLUMNS}
+
+    def _follow(self, judgements: Sequence[Accepted]) -> None:
+        """Consequences, for those few statements that have any."""
+        ids = [judged.statement.id for judged in judgements if judged.statement.kind == "release"]
+        withdrawn = {
+            target
+            for batch in _batches(ids)
+            for target in Statement.objects.filter(target__in=batch).values_list("target", flat=True)
+        }
+        for judged in judgements:
+            read = judged.statement
+            if read.kind != "release" or judged.contradicts is not None or read.id in withdrawn:
+                consequences.follow(judged, Statement.objects.get(statement_id=read.id), now=self.now)
+
+    def _quarantine(self, keys: Sequence[int]) -> None:
+        """One item for each release, and its first step."""
+        reason = "the author's signature holds"
+        item: dict[str, Any] = {
+            "peer_id": self.peer.pk if self.peer is not None else None, "state": str(State.SIGNED_OK), "reason": reason,
+            "findings": [], "capabilities": [], "fit": "", "missing": {}, "lenses": [], "trial": "", "tokens_budget": 0,
+            "has_passed_here": False, "admitted_as_id": None, "received_at": self.now, "changed_at": self.now,
+            "decided_by_id": None,
+        }  # fmt: skip
+        bulk.insert(QuarantineItem, [{"statement_id": key, **item} for key in keys])
+        step = {
+            "event": str(Event.SIGNATURE_VERIFIED), "before": str(State.RECEIVED), "after": str(State.SIGNED_OK),
+            "reason": reason, "actor_id": None, "at": self.now,
+        }  # fmt: skip
+        items = _keys_of(QuarantineItem, "statement_id", keys)
+        bulk.insert(QuarantineStep, [{"item_id": key, **step} for key in items])
 
     def _bury(self) -> None:
         for batch in _batches(self.alive) if DeadLetter.objects.exists() else ():
@@ -304,6 +305,16 @@ class _Act:
         )
 
 
+def _keys_of(model: Any, column: str, values: Sequence[Any]) -> list[int]:
+    """Primary keys of the rows with these values, in the order they were made."""
+    found = [
+        key
+        for batch in _batches(values)
+        for key in model.objects.filter(**{f"{column}__in": batch}).values_list("pk", flat=True)
+    ]
+    return sorted(found)
+
+
 def _read(line: Line | BadLine) -> ReadLine:
     if isinstance(line, BadLine):
         return line, None, None
@@ -313,5 +324,5 @@ def _read(line: Line | BadLine) -> ReadLine:
         return line, None, refusal
 
 
-def _batches(values: Sequence[str]) -> Iterable[Sequence[str]]:
+def _batches(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
     return (values[start : start + _IN] for start in range(0, len(values), _IN))

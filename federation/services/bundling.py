@@ -134,12 +134,12 @@ def _opened(path: Path) -> Iterator[bytes]:
 
 def _head(raw: bytes) -> dict[str, Any]:
     try:
-        head = fields.obj(strictjson.loads(raw), "the first line")
-        if head.get("bundle") != FORMAT:
-            raise BadBundle(f"its first line does not say {FORMAT}")
+        head: dict[str, Any] = fields.obj(strictjson.loads(raw), "the first line")
         fields.node(head.get("node_id"), "node_id")
     except Refused as refusal:
         raise BadBundle(refusal.detail) from refusal
+    if head.get("bundle") != FORMAT:
+        raise BadBundle(f"its first line does not say {FORMAT}")
     return head
 
 

@@ -26,7 +26,7 @@ from federation.protocol.lens import Fit, Judgement
 from federation.protocol.problems import Refused
 from federation.protocol.quarantine import TRANSITIONS, Event, State
 from federation.protocol.tiers import RULES, Reannounce, Tier
-from federation.services import identities, scanning, storing, translating
+from federation.services import bulk, identities, scanning, storing, translating
 from opl.scan import skeleton
 from registry.errors import RegistryError
 from registry.models import Channel, LineageEdge, Owner, Pattern, PatternVersion, User, Via
@@ -97,7 +97,7 @@ class _Batch:
     def __init__(self, *, now: datetime) -> None:
         self.now = now
         self.items: list[QuarantineItem] = []
-        self.steps: list[QuarantineStep] = []
+        self.steps: list[dict[str, Any]] = []
         self.fits: dict[str, Judgement] = {}
         self.expired: dict[str, bool] = {}
 
@@ -138,9 +138,15 @@ class _Batch:
         before = item.current
         item.state, item.reason, item.changed_at = str(quarantine.after(before, event)), reason[:2_000], self.now
         self.steps.append(
-            QuarantineStep(
-                item=item, event=str(event), before=str(before), after=item.state, reason=item.reason, at=self.now
-            )
+            {
+                "item_id": item.pk,
+                "event": str(event),
+                "before": str(before),
+                "after": item.state,
+                "reason": item.reason,
+                "actor_id": None,
+                "at": self.now,
+            }
         )
 
     def _fit(self, requires: dict[str, Any]) -> Judgement:
@@ -161,8 +167,8 @@ class _Batch:
     def save(self) -> None:
         """All rows of the batch."""
         fields = ["state", "reason", "changed_at", "findings", "capabilities", "fit", "missing", "lenses"]
-        QuarantineItem.objects.bulk_update(self.items, fields, batch_size=100)
-        QuarantineStep.objects.bulk_create(self.steps, batch_size=500)
+        bulk.update(QuarantineItem, [{"pk": item.pk, **{f: getattr(item, f) for f in fields}} for item in self.items])
+        bulk.insert(QuarantineStep, self.steps)
 
 
 def _why_held(tier: Tier) -> str:

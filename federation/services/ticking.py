@@ -26,6 +26,7 @@ from federation.protocol import limits
 from federation.services import (
     identities,
     quarantining,
+    quotas,
     segmenting,
     sharing,
     statistics,
@@ -106,8 +107,11 @@ def talk(peers: Sequence[Peer], *, now: datetime) -> None:
         for peer in peers:
             _exchange(peer, now)
         return
-    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(peers)), thread_name_prefix="federation") as pool:
-        list(pool.map(lambda peer: _in_thread(peer, now), peers))
+    # Those that answered last time are done before anybody waits for one that did not.
+    for some in ([peer for peer in peers if not peer.failures], [peer for peer in peers if peer.failures]):
+        if some:
+            with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(some)), thread_name_prefix="federation") as pool:
+                list(pool.map(lambda peer: _in_thread(peer, now), some))
 
 
 def _in_thread(peer: Peer, now: datetime) -> None:
@@ -126,15 +130,22 @@ def _exchange(peer: Peer, now: datetime) -> None:
     try:
         if not peer.approved_there:
             _introduce_again(peer, now)
-        try:
-            syncing.revocations(peer, now=now)
-        except FederationError as error:
-            log.info("no look for revocations at %s: %s", peer, error)
+        # The two looks are one where nothing stands between: a feed that is read to its end has no other withdrawals.
         report = syncing.sync(peer, now=now)
+        if not report.error and quotas.is_spent(peer, now=now):
+            _look_for_revocations(peer, now)
         if report.error:
             log.info("no exchange with %s: %s", peer, report.error)
     finally:
         syncing.release(peer)
+
+
+def _look_for_revocations(peer: Peer, now: datetime) -> None:
+    """Withdrawals get through where everything else has to wait for tomorrow."""
+    try:
+        syncing.revocations(peer, now=now)
+    except FederationError as error:
+        log.info("no look for revocations at %s: %s", peer, error)
 
 
 def _introduce_again(peer: Peer, now: datetime) -> None:

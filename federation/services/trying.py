@@ -187,8 +187,8 @@ def _trial(key: str) -> Any:
 def _conclude(item: QuarantineItem, trial: Any, *, now: datetime) -> None:
     """The verdict as a step; a pass admits where the peer's tier says so."""
     event, reason = _judged(trial)
-    passed: dict[str, Any] = {"has_passed_here": True} if event is Event.TRIAL_PROMOTED else {}
-    quarantining.step(item, event, reason=reason, now=now, **passed)
+    has_passed = item.has_passed_here or event is Event.TRIAL_PROMOTED
+    quarantining.step(item, event, reason=reason, now=now, has_passed_here=has_passed)
     tier = item.peer.trust if item.peer is not None else Tier.PROBATION
     if event is Event.TRIAL_PROMOTED and RULES[tier].trial in (Trial.AUTOMATIC, Trial.ADVISED):
         try:

@@ -62,7 +62,7 @@ class Section:
     A part of a page that another app draws.
 
     ``place`` is one of ``overview`` (below the text of a pattern), ``aside``
-    (its sidebar), ``home``, ``owner``, ``health``. ``context`` is given the
+    (its sidebar), ``provenance``, ``home``, ``owner``, ``health``. ``context`` is given the
     request and the subject (the version shown, the owner, or None) and returns
     what the template needs, or None to leave the section out.
     """
@@ -77,7 +77,7 @@ class Section:
 _tabs: dict[str, Tab] = {}
 _actions: dict[str, Action] = {}
 _navigation: dict[str, NavItem] = {}
-_sections: dict[str, Section] = {}
+_sections: dict[tuple[str, str], Section] = {}
 
 
 def add_tab(tab: Tab) -> None:
@@ -96,8 +96,8 @@ def add_navigation(item: NavItem) -> None:
 
 
 def add_section(section: Section) -> None:
-    """Add a section, or replace the one of the same key."""
-    _sections[section.key] = section
+    """Add a section, or replace the one of the same key at the same place."""
+    _sections[section.place, section.key] = section
 
 
 def tabs() -> list[Tab]:

@@ -8,7 +8,7 @@ import pytest
 
 from execution.agents import roster
 from execution.models import stored
-from execution.services import counting, engine, faults, profiles, sessions
+from execution.services import counting, engine, faults, observing, profiles, sessions
 from tests.execution.factories import Clock
 
 
@@ -25,6 +25,7 @@ def forget() -> None:
     """As a new process would begin."""
     sessions.drop_all()
     counting.forget()
+    observing._cleared["at"] = 0
     engine.forget_programs()
     stored.forget_seen()
     profiles.forget_profiles()

@@ -42,7 +42,7 @@ class Hub:
         return int(done.stdout)
 
     def start(self) -> None:
-        options = ["--poll", "0.05", "--reap", "0.2", "--beat", "0.2", "--lease", "1.0"]
+        options = ["--poll", "0.05", "--reap", "0.2", "--beat", "0.2", "--lease", "2.0"]
         command = [sys.executable, "manage.py", "worker", *options]
         self.worker = subprocess.Popen(command, cwd=ROOT, env=self.environment, stderr=subprocess.DEVNULL)
 

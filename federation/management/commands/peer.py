@@ -12,7 +12,8 @@ from federation.errors import FederationError
 from federation.management.output import FederationCommand
 from federation.models import Peer, Statement
 from federation.protocol.tiers import RULES, Tier
-from federation.services import identities, sharing, showing, storing, syncing, ticking, trusting
+from federation.services import identities, sharing, storing, syncing, ticking, trusting
+from federation.services.showing import Viewer
 
 DEFAULT_TIER = Tier.APPROVED
 
@@ -117,7 +118,7 @@ class Command(FederationCommand):
         storing.number()
         reports = []
         for peer in self._chosen(options):
-            viewer = showing.Viewer.of(peer, identities.node())
+            viewer = Viewer.of(peer, identities.node())
             rows = [
                 row
                 for row in Statement.objects.filter(seq__gt=peer.acked_seq).order_by("seq")

@@ -1,7 +1,12 @@
 """
-The whole journey on one screen: publish, run, rate; offline, in a hub of its own that is gone afterwards.
+The whole journey on one screen, offline, in two hubs made for the occasion and gone afterwards.
 
     make demo
+
+Ada's hub publishes, runs, rates and tries a new version in the shadow of the
+old one. Bob's hub peers with it by fingerprint, pulls the pattern into
+quarantine, tries and admits it, rates it, pushes a fork back, and sees the
+tombstone when Ada withdraws hers.
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from hub.management.commands.serve import free_port, manage
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 
 PATTERN = """\
 type: orchestration_pattern
@@ -142,7 +147,7 @@ class Node:
 
 
 class Command(BaseCommand):
-    help = "Publish, run and rate in a hub made for the occasion; prints what happened."
+    help = "Two hubs made for the occasion publish, run, rate, verify, pull, admit, push and withdraw."
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -154,8 +159,14 @@ class Command(BaseCommand):
             folder = Path(tempfile.mkdtemp(prefix="hub-demo-"))
             if not options["keep"]:
                 stack.callback(_remove, folder)
-            node = self.begin("ada", folder, stack)
-            self.publish_run_rate(node)
+            ada = self.begin("ada", folder, stack)
+            name = self.publish_run_rate(ada)
+            self.verify_in_shadow(ada, name)
+            bob = self.begin("bob", folder, stack)
+            self.peer(ada, bob)
+            foreign = self.pull_and_admit(bob, name)
+            self.push_a_fork(bob, ada, foreign)
+            self.withdraw(ada, bob, name)
         self.stdout.write(f"\nDone in {time.monotonic() - started:.0f} s.\n")
 
     def begin(self, name: str, folder: Path, stack: ExitStack) -> Node:
@@ -187,6 +198,68 @@ class Command(BaseCommand):
         shown = node.ask("GET", f"/patterns/{version['pattern']}/ratings")["results"][0]
         self.say(f"rated {shown['stars']} stars{', marked as somebody who ran it' if shown.get('ran_it') else ''}")
         return str(version["pattern"])
+
+    def verify_in_shadow(self, node: Node, name: str) -> None:
+        """Try a second version beside the first on the same inputs; say the verdict."""
+        second = PATTERN.replace("version: 1.0.0", "version: 1.1.0").replace("a chair decides", "the chair decides")
+        answer = node.ask("POST", "/patterns", content=second.encode(), headers={"Content-Type": "application/yaml"})
+        self.say(f"published {name}@{answer['patterns'][0]['version']}, a candidate for the place of 1.0.0")
+        inputs = node.folder / "inputs.json"
+        inputs.write_text(json.dumps([{"proposal": f"Proposal {number}"} for number in range(1, 61)]), "utf-8")
+        verdict = node.manage(
+            "verify", f"{name}@1.1.0", "--against", f"{name}@1.0.0", "--inputs", str(inputs), "--profile", "quick"
+        )
+        self.say(f"tried in the shadow of 1.0.0 on {verdict['pairs']['settled']} pairs: {verdict['outcome']}")
+        self.stdout.write(f"      {verdict['sentence']}")
+
+    def peer(self, ada: Node, bob: Node) -> None:
+        """Each side compares the other's fingerprint, as two people on the phone would."""
+        words = {node.name: node.manage("node")["fingerprint"] for node in (ada, bob)}
+        bob.manage("peer", "add", ada.url, "--label", "ada", "--fingerprint", words["ada"], "--tier", "3")
+        (waiting,) = ada.manage("peer", "list")["peers"]
+        ada.manage("peer", "approve", waiting["node_id"], "--label", "bob", "--fingerprint", words["bob"])
+        self.say(f"ada and bob are peers; ada's fingerprint is “{words['ada']}”")
+
+    def pull_and_admit(self, bob: Node, name: str) -> str:
+        """Pull into quarantine, wait for the trial, admit; gives the pattern's name on bob's hub."""
+        reference = f"ada/{name}@1.0.0"
+        item = bob.manage("pull", reference)["item"]
+        self.say(f"bob pulled {reference} into quarantine: {item['state']}")
+        deadline = time.monotonic() + PATIENCE_SECONDS / 2
+        while item["state"] in ("scanned", "trial_queued") and time.monotonic() < deadline:
+            time.sleep(1)
+            item = bob.manage("pull", reference)["item"]
+        if item["state"] != "admitted":
+            self.say(f"bob's automatic trial left it at {item['state']}")
+            item = bob.manage("pull", reference, "--admit", "--reason", "read it; it asks two agents and nothing else")
+            item = item["item"]
+        foreign, _, _ = str(item["admitted_as"]).partition("@1.0.0")
+        self.say(f"bob admitted it as {foreign}, a candidate there")
+        self.tell_run(bob.run(f"{foreign}@1.0.0", proposal="A bench at the pier"))
+        bob.ask("PUT", f"/patterns/{foreign}/ratings", json={"stars": 4, "words": "Works here too."})
+        self.say("bob ran it and rated it 4 stars")
+        return foreign
+
+    def push_a_fork(self, bob: Node, ada: Node, foreign: str) -> None:
+        """Fork it, change it, push it back; it lands in ada's quarantine."""
+        bob.ask("POST", f"/patterns/{foreign}/fork", json={"name": "pier_review", "version": "1.0.0"})
+        changed = PATTERN.replace("name: harbour_review", "name: pier_review").replace("1.0.0", "1.1.0")
+        changed = changed.replace('["captain", "bookkeeper"]', '["captain", "bookkeeper", "angler"]')
+        bob.ask("POST", "/patterns", content=changed.encode(), headers={"Content-Type": "application/yaml"})
+        bob.manage("push", "pier_review@1.1.0", "--peer", "ada")
+        self.say("bob forked it, added a reviewer, and pushed pier_review@1.1.0 to ada")
+        ada.manage("node", "tick")
+        item = ada.manage("pull", "bob/admin/pier_review@1.1.0")["item"]
+        self.say(f"at ada's it waits in quarantine: {item['state']}")
+
+    def withdraw(self, ada: Node, bob: Node, name: str) -> None:
+        """Ada yanks; the tombstone reaches bob."""
+        reason = "the chair should abstain on a tie"
+        ada.ask("POST", f"/patterns/{name}/versions/1.0.0/yank", json={"reason": reason})
+        ada.manage("node", "tick")
+        bob.manage("peer", "sync", "ada")
+        item = bob.manage("pull", f"ada/{name}@1.0.0")["item"]
+        self.say(f"ada withdrew {name}@1.0.0, and bob's copy says so: “{item['yanked']}”")
 
     def tell_run(self, run: dict[str, Any]) -> None:
         result = json.dumps(run["result"], ensure_ascii=False)

@@ -136,10 +136,8 @@ class Command(BaseCommand):
         """Everything a first start needs; a second start finds it done."""
         if generate_secrets(settings.ENVIRONMENT.data_dir):
             self.stdout.write(f"Made secrets for this machine in {settings.ENVIRONMENT.data_dir}.")
-        for step in (["migrate", "--verbosity", "0"], ["load_library"], ["first_account"]):
-            result = subprocess.run(manage(*step), env=environment, check=False)  # noqa: S603  our own commands
-            if result.returncode:
-                raise CommandError(f"manage.py {' '.join(step)} failed; its message stands above")
+        if subprocess.run(manage("prepare"), env=environment, check=False).returncode:  # noqa: S603  our own command
+            raise CommandError("setting up failed; the message stands above")
 
     def greet(self, url: str) -> None:
         login = settings.ENVIRONMENT.data_dir / FIRST_LOGIN_FILE

@@ -150,3 +150,16 @@ class TestOwnQueue:
         run_until_idle(settings=WorkerSettings(queue="trials"))
 
         assert Run.objects.get().status == "queued"
+
+
+class TestOneCriterion:
+    def test_judges_a_real_run_again_where_the_trial_has_other_words(self) -> None:
+        control = make_version("STATE n = 0\nSTATE twice = 2 * n\nRETURN {ok: false}", success_when="ok")
+        trial = live(control, good_on(5), success_when="twice == 8", score="0.25")
+        real_runs(control, 1, 4)
+
+        carry_out(trial)
+
+        told = trial.pairs.get().control
+        assert (told["success"], told["quality"]) == (1.0, 0.25)
+        assert Run.objects.of_callers().get().succeeded is False  # its own statistics stay its own

@@ -212,13 +212,13 @@ class TestSteering:
         with pytest.raises(TrialNotPossible):
             verifying.resume(trial=trial, now=NOW)
 
-    def test_stops_starting_runs_when_the_budget_is_used_up(self) -> None:
+    def test_ends_without_a_verdict_when_its_whole_budget_is_used_up(self) -> None:
         asking = make_version(ASKING, success_when="ok")
         trial = carry_out(make_trial(asking, asking, at_once=1, budget=verifying.Budget(tokens=200)))
 
-        assert trial.status == "running"
-        assert "budget" in trial.note
-        assert trial.settled < 100
+        assert (trial.status, trial.outcome) == ("cancelled", "needs_more")
+        assert "budget of the trial" in trial.note
+        assert 0 < trial.settled < 100
 
     def test_ends_every_trial_by_the_kill_switch(self) -> None:
         make_trial(good_on(4), good_on(9))

@@ -1,4 +1,4 @@
-"""The pages of a run in a real Chromium: alive, waiting for a person, and ended."""
+"""The pages of runs and trials in a real Chromium: alive, waiting for a person, and ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from django.test import Client
 
 from execution.services import starting
 from execution.worker import run_until_idle
+from registry.models import Pattern
 from tests.browser import browser, browser_page, sideways, violations  # noqa: F401  fixtures
+from tests.execution.trials import GOOD_ON, PLAIN, carry_out, good_on, make_trial, next_version
 from tests.execution.web.test_pages import BROKEN, SCRIPT
 from tests.registry.factories import make_user, make_version
 
@@ -41,3 +43,69 @@ class TestRunPages:
         reported = [text for text in browser_page.reported if "404" not in text and "MIME type" not in text]
         assert not found, "\n".join(found)
         assert reported == []
+
+
+class TestTrialPages:
+    @pytest.fixture
+    def family(self, settings: Any, live_server: Any, browser_page: Any) -> tuple[Any, Any]:  # noqa: F811
+        """Two versions of ada's pattern, and ada signed in."""
+        settings.AGENT_BACKENDS = PLAIN
+        ada = make_user("ada")
+        client = Client()
+        client.force_login(ada)
+        cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
+        browser_page.context.add_cookies([cookie])
+        old = good_on(4, owner=ada.own_owner, name="vote")
+        new = next_version(old, GOOD_ON.format(share=9))
+        Pattern.objects.filter(pk=old.pattern_id).update(newest=new)
+        return old, new
+
+    def test_have_no_violation_in_light_and_dark_at_both_widths(
+        self,
+        live_server: Any,
+        browser_page: Any,  # noqa: F811
+        family: tuple[Any, Any],
+    ) -> None:
+        old, new = family
+        done = carry_out(make_trial(old, new, 80, user=old.pattern.owner.user, backend="plain"))
+        fresh = make_trial(old, old, 30, user=old.pattern.owner.user)
+        found = []
+        paths = [
+            f"/trials/{done.pk}/",
+            f"/trials/{fresh.pk}/",
+            f"/trials/{done.pk}/adopt/",
+            f"/trials/{done.pk}/pairs/",
+        ]
+        for path in [*paths, "/trials/", "/patterns/ada/vote/trials/", "/patterns/ada/vote/verify/"]:
+            browser_page.goto(live_server.url + path)
+            for width, scheme in ((1280, "light"), (390, "dark")):
+                browser_page.set_viewport_size({"width": width, "height": 900})
+                browser_page.emulate_media(color_scheme=scheme)
+                found += [f"{path} {width} {scheme}: {one}" for one in violations(browser_page)]
+                found += [f"{path} {width}: {pixels} px too wide" for pixels in [sideways(browser_page)] if pixels]
+
+        assert not found, "\n".join(found)
+        assert browser_page.reported == []
+
+    def test_a_page_follows_its_trial_to_the_verdict_and_then_asks_no_more(
+        self,
+        live_server: Any,
+        browser_page: Any,  # noqa: F811
+        family: tuple[Any, Any],
+    ) -> None:
+        old, new = family
+        asked: list[str] = []
+        browser_page.on("request", lambda request: asked.append(request.url) if "/parts/" in request.url else None)
+        trial = make_trial(old, new, 80, user=old.pattern.owner.user, backend="plain")
+        browser_page.goto(f"{live_server.url}/trials/{trial.pk}/")
+        carry_out(trial)
+
+        browser_page.wait_for_selector("#trial-head .pill.good", timeout=15_000)
+        before = len(asked)
+        browser_page.wait_for_timeout(2_600)
+        browser_page.click("text=Adopt")
+        browser_page.wait_for_selector("dialog[open] .replaces")
+
+        assert before >= 1
+        assert len(asked) == before
+        assert violations(browser_page) == []
