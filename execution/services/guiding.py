@@ -23,7 +23,7 @@ import yaml
 from execution import primitives
 from execution.errors import NotExecutable
 from execution.services import checking, profiles
-from opl.document.model import Document, ProfileSource
+from opl.document.model import Document, Mode, ProfileSource
 from opl.document.profile import ProfileError, resolve_source
 from opl.document.security import allowance
 from opl.script.compiler import compile_script
@@ -89,7 +89,7 @@ def fitting(version: PatternVersion, given: Mapping[str, Any]) -> dict[str, Any]
 
 def form_inputs(version: PatternVersion) -> list[dict[str, Any]]:
     """What a form asks for before a run of the version starts, as ``PatternVersion.inputs`` describes it."""
-    if version.program is not None:
+    if version.mode != Mode.GUIDED:
         return list(version.inputs)
     told = {"required": False, "schema": {}, "initial": False}
     own = [

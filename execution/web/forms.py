@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from execution.agents import roster
+from execution.services import guiding
 from opl.errors import Problem
 from registry.models import PatternVersion
 from registry.web.facts import kind_of
@@ -89,7 +90,7 @@ class RunForm(forms.Form):
         backend = self.fields["backend"]
         backend.choices = [(one.alias, one.title) for one in listed]  # type: ignore[attr-defined]
         backend.initial = roster.default_backend()
-        self.inputs = [item for item in version.inputs if isinstance(item, Mapping) and item.get("name")]
+        self.inputs = [item for item in guiding.form_inputs(version) if isinstance(item, Mapping) and item.get("name")]
         own = {PREFIX + str(item["name"]): _field(item) for item in self.inputs}
         self.fields = {**own, **self.fields}
 

@@ -14,7 +14,7 @@ from registry.web.panels import Action, NavItem, Section, Tab, add_action, add_n
 
 
 def _can_run(request: HttpRequest, version: Any) -> bool:
-    return bool(version.is_executable and version.program_hash)
+    return bool(version.program_hash) or not version.is_executable
 
 
 def _latest(request: HttpRequest, subject: Any) -> Mapping[str, Any] | None:

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
-from execution.errors import BackendUnknown, InputsRefused
+from execution.errors import BackendLacksTools, BackendUnknown, InputsRefused
 from execution.services import starting
 from execution.web.forms import RunForm
 from opl.script.rehearse import rehearse, told
@@ -44,7 +44,7 @@ def start(request: HttpRequest, owner: str, name: str) -> HttpResponse:
                 )
             except InputsRefused as error:
                 form.blame(error.problems)
-            except BackendUnknown as error:
+            except (BackendUnknown, BackendLacksTools) as error:
                 form.add_error("backend", str(error))
             else:
                 return redirect(run.get_absolute_url())

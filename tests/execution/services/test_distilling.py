@@ -9,7 +9,7 @@ import pytest
 
 from execution.errors import NotDistillable
 from execution.models import Run
-from execution.services import distilling
+from execution.services import distilling, trial_inputs
 from execution.services.generalising import Move, Trace, script_of
 from execution.worker import run_until_idle
 from opl.script.compiler import compile_script
@@ -153,3 +153,18 @@ class TestDistil:
 
         with pytest.raises(NotDistillable, match="no success"):
             distilling.distil(runs=[start(publish(PROSE, user), user=user)], user=user, now=NOW)
+
+    def test_fits_the_inputs_of_a_trial_against_the_guided_one(self, clock: Clock) -> None:
+        user = make_user()
+        guided = publish(PROSE, user)
+        run = start(guided, user=user, inputs={"task": "read", "context": {"for": "school"}})
+        run_until_idle(clock=clock)
+        made = distilling.distil(runs=[Run.objects.get(pk=run.pk)], user=user, now=NOW)
+        assert made.version is not None
+
+        recorded = trial_inputs.recorded(version=guided, user=user)
+
+        assert recorded and set(recorded[0].values) == {"task", "context", "readers", "depth"}
+        trial_inputs.check_fit(
+            (guided, made.version), [trial_inputs.GivenInput(values={"task": "x", "context": {}}), *recorded]
+        )

@@ -269,3 +269,31 @@ class TestPanels:
         ):
             html = client.get(path).content.decode()
             assert not re.search(r"<style|\sstyle=|\son[a-z]+=\"|<script(?![^>]*\ssrc=)[^>]*>", html), path
+
+
+@pytest.mark.django_db(transaction=True)
+class TestGuidedStart:
+    def test_asks_for_a_task_and_starts(self, client: Client) -> None:
+        from tests.execution.services.test_guiding import PROSE, publish
+
+        user = make_user()
+        version = publish(PROSE, user)
+        client.force_login(user)
+        address = f"/patterns/{version.pattern}/run/"
+
+        page = client.get(address).content.decode()
+        answer = client.post(
+            address,
+            {
+                "start": "1",
+                "backend": "simulated",
+                "input-task": "read it",
+                "input-readers": "3",
+                "tokens": "100000",
+                "cost": "1",
+            },
+        )
+
+        assert "an orchestrator agent carries it out" in page and 'name="input-task"' in page
+        assert answer.status_code == 302, answer.content.decode()[-2000:]
+        assert Run.objects.get().input_values()["readers"] == 3
