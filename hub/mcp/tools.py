@@ -43,9 +43,15 @@ def caller(scope: str) -> User:
     access = get_access_token()
     if access is None:
         raise ToolRefused("this tool needs a token; make one on /tokens and send it as Authorization: Bearer …")
-    if scope not in access.scopes and "admin" not in access.scopes:
+    if not may(scope):
         raise ToolRefused(f"your token lacks the scope {scope}; make one with it on /tokens")
     return Token.objects.select_related("user").get(pk=int(access.client_id)).user
+
+
+def may(scope: str) -> bool:
+    """Whether the token of this call has a scope."""
+    access = get_access_token()
+    return access is not None and (scope in access.scopes or "admin" in access.scopes)
 
 
 def service(tool: Callable[..., Any]) -> Callable[..., Any]:
@@ -154,7 +160,13 @@ def start_run(
     """Start a run of a pattern; watch it with get_run."""
     user = caller("run")
     run = starting.start(
-        version=finding.version(pattern, user), inputs=inputs, user=user, backend=backend, seed=seed, now=timezone.now()
+        version=finding.version(pattern, user),
+        inputs=inputs,
+        user=user,
+        backend=backend,
+        seed=seed,
+        policy={"publish": may("publish")},
+        now=timezone.now(),
     )
     return {"run": run.pk, "status": run.status, "simulated": run.simulated}
 
