@@ -36,3 +36,13 @@ def forget() -> None:
 def clock() -> Clock:
     """A clock that stands still."""
     return Clock()
+
+
+@pytest.fixture(autouse=True)
+def no_commit_lag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On PostgreSQL live trials leave runs two seconds to commit; here the clock stands still and nobody else writes."""
+    from datetime import timedelta
+
+    from execution.services import enrolling
+
+    monkeypatch.setattr(enrolling, "COMMIT_LAG", timedelta(0))
