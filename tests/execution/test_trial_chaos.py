@@ -20,7 +20,7 @@ from execution.shadow.recheck import recheck
 from tests.conftest import ROOT
 from tests.execution.trial_chaos import CANDIDATE_FAILS, CONTROL_FAILS
 
-PAIRS = 40
+PAIRS = 100  # so many that a fast worker has not settled them all before the tenth kill
 KILLS = 10
 PATIENCE_SECONDS = 60.0
 
@@ -102,8 +102,7 @@ class TestKilledWorkers:
             time.sleep(0.02)
         hub.kill()
 
-        # A fast machine may finish between two kills; most of them must have hit a trial on its way.
-        assert killed_on_the_way >= KILLS // 2
+        assert killed_on_the_way == KILLS
         settled = hub.settled()
         rows = hub.ask(
             'SELECT p.position, p.status, p.contrasts, p.missing, i."values" FROM execution_trialpair p'
