@@ -85,12 +85,15 @@ class TestEveryError:
         assert (type(again), str(again), again.args) == (kind, str(error), error.args)
 
     def test_has_a_code_a_text_and_an_answer(self, kind: type[Exception]) -> None:
-        answer = problems.from_error(example(kind))
+        error = example(kind)
+
+        answer = problems.from_error(error)
 
         assert answer["code"]
         assert len(answer["detail"]) > 3
         assert 400 <= answer["status"] < 600
         assert kind.__doc__
+        assert problems.is_ours(error) or not hasattr(kind, "status")
 
     def test_is_drawn_in_the_tree_of_its_package(self, kind: type[Exception]) -> None:
         trees = " ".join(
