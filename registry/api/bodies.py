@@ -63,7 +63,7 @@ class _Closed(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
 
     def map_serializer(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
         """The schema of the serializer, closed."""
-        drawn = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        drawn = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)  # type: ignore[no-untyped-call]
         return {**drawn, "additionalProperties": False}
 
 
