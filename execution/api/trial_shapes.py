@@ -10,11 +10,12 @@ from execution.models.trial import TrialMode
 from execution.services.trial_inputs import MOST_INPUTS
 from execution.shadow.plan import PROFILES
 from execution.states import TrialStatus
+from registry.api.bodies import AnyJson, Body
 
 MOST_TOKENS = 2**53
 
 
-class BudgetShape(serializers.Serializer[Any]):
+class BudgetShape(Body):
     """What all runs of a trial may spend together; what is left out has no limit."""
 
     tokens = serializers.IntegerField(required=False, allow_null=True, default=None, min_value=0, max_value=MOST_TOKENS)
@@ -25,7 +26,7 @@ class BudgetShape(serializers.Serializer[Any]):
     daily_cost_usd = serializers.FloatField(required=False, allow_null=True, default=None, min_value=0, max_value=1e9)
 
 
-class TrialStartShape(serializers.Serializer[Any]):
+class TrialStartShape(Body):
     """A trial to be started."""
 
     candidate = serializers.CharField(max_length=300, help_text="owner/name@version, a channel, or a digest.")
@@ -52,14 +53,14 @@ class TrialStartShape(serializers.Serializer[Any]):
     public = serializers.BooleanField(required=False, allow_null=True, default=None)
 
 
-class CancelShape(serializers.Serializer[Any]):
+class CancelShape(Body):
     """Why a trial is ended without a verdict."""
 
     reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
     kill = serializers.BooleanField(required=False, default=False, help_text="Pull the kill switch.")
 
 
-class AdoptShape(serializers.Serializer[Any]):
+class AdoptShape(Body):
     """How the promoted version is watched."""
 
     share = serializers.FloatField(required=False, allow_null=True, default=None, min_value=0.001, max_value=1.0)
@@ -181,8 +182,8 @@ class PairShape(serializers.Serializer[Any]):
     input = serializers.CharField()
     stratum = serializers.CharField(allow_blank=True)
     contrasts = serializers.JSONField()
-    control = serializers.JSONField(allow_null=True)
-    candidate = serializers.JSONField(allow_null=True)
+    control = AnyJson()
+    candidate = AnyJson()
     control_runs = serializers.ListField(child=serializers.IntegerField())
     candidate_runs = serializers.ListField(child=serializers.IntegerField())
     missing = serializers.CharField(allow_null=True)

@@ -19,6 +19,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from django.db.models import Avg
+
+from execution.models import Run
 from execution.shadow.contrast import Metric
 from execution.shadow.errors import PlanInvalid
 from execution.shadow.plan import PROFILES, TrialPlan
@@ -29,6 +32,7 @@ from registry.services import analytics
 
 METHOD = "shadow_execution"
 USUAL = "standard"
+LATEST_RUNS = 50  # of the control, that tell what a run costs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,13 +108,21 @@ class Expectation:
     control_rate: float  # that it was computed with
 
 
-def expectation(*, control: PatternVersion, profile: str = "", effect: float = 0.2) -> Expectation:
-    """Expected pairs and cost, from the control's measured runs where there are some."""
+def expectation(
+    *, control: PatternVersion, profile: str = "", effect: float = 0.2, simulated: bool = False
+) -> Expectation:
+    """
+    Expected pairs and cost, from the control's measured runs where there are some.
+
+    Args:
+        simulated: for a trial with simulated agents: from simulated runs alone. The two are never added.
+    """
     plan = plan_for(control=control, profile=profile or usual_profile(control), scored=False)
-    known = analytics.evidence_of(control).measured
+    evidence = analytics.evidence_of(control)
+    known = evidence.simulated if simulated else evidence.measured
     rate = known.shrunk if known.runs else 0.6
     pairs = expected_pairs(plan, control_rate=rate, effect=effect)
-    cost, tokens = _means(control)
+    cost, tokens = _means(control, simulated=simulated)
     return Expectation(
         pairs=pairs,
         most_pairs=plan.n_max,
@@ -120,14 +132,10 @@ def expectation(*, control: PatternVersion, profile: str = "", effect: float = 0
     )
 
 
-def _means(version: PatternVersion) -> tuple[float | None, float | None]:
-    """Mean cost and tokens of the version's latest ended runs."""
-    from django.db.models import Avg
-
-    from execution.models import Run
-
-    latest = Run.objects.ended().filter(version=version).order_by("-pk").values("pk")[:50]
-    means = Run.objects.filter(pk__in=list(latest.values_list("pk", flat=True))).aggregate(
+def _means(version: PatternVersion, *, simulated: bool) -> tuple[float | None, float | None]:
+    """Mean cost and tokens of the version's latest ended runs of one kind; in a trial, recorded answers cost nothing."""
+    latest = Run.objects.of_callers().ended().filter(version=version, simulated=simulated).order_by("-pk")
+    means = Run.objects.filter(pk__in=list(latest.values_list("pk", flat=True)[:LATEST_RUNS])).aggregate(
         cost=Avg("cost_used"), tokens=Avg("tokens_used")
     )
     return (None if means["cost"] is None else means["cost"] / 1_000_000), means["tokens"]

@@ -25,7 +25,7 @@ from django.db.models import F
 from execution import states
 from execution.agents import roster
 from execution.errors import BackendLacksTools, RunFinished, TrialNotPossible, TrialRefused
-from execution.models import Run, Trial, TrialInput, TrialPair
+from execution.models import Run, ShadowShare, Trial, TrialInput, TrialPair
 from execution.models.stored import BlobWriter
 from execution.models.trial import TrialMode
 from execution.services import checking, controlling, hints, judging, trial_inputs
@@ -313,6 +313,9 @@ def cancel(*, trial: Trial, now: datetime, reason: str = "", kill: bool = False)
     with transaction.atomic():
         moved = _move(trial, "cancel", now, note=told, **({"killed_at": now} if kill else {}))
         drop_pairs(trial.pk)
+        # A watch and its trial end together, whoever ended the trial.
+        watches = ShadowShare.objects.filter(trial=trial, state=ShadowShare.State.WATCHING)
+        watches.update(state=ShadowShare.State.ENDED, ended_at=now, reason=told)
     end_runs(trial.pk, to_ms(now))
     return moved
 

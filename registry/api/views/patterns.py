@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from registry.api import badge, render, shapes
 from registry.api.base import HubView, not_modified, person
+from registry.api.bodies import read_body, read_query
 from registry.api.paging import cursor_for, limit_of, position_of
 from registry.discovery import filters, recommend, search
 from registry.services import analytics, editing, finding
@@ -112,7 +113,7 @@ class PatternView(HubView):
     def patch(self, request: Request, owner: str, name: str) -> Response:
         """Edit title, description, tags or visibility; versions never change."""
         row = finding.pattern(owner, name, request.user)
-        changes = shapes.read_body(shapes.EditBody, request)
+        changes = read_body(shapes.EditBody, request)
         editing.edit_pattern(pattern=row, user=person(request), now=self.now, **changes)
         return Response(render.pattern(finding.pattern(owner, name, request.user)))
 
@@ -155,7 +156,7 @@ class RecommendView(HubView):
     @extend_schema(operation_id="recommend", parameters=[shapes.RecommendQuery], responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request) -> Response:
         """Patterns for a task, model and tags, with the reasons in words."""
-        asked = shapes.read_query(shapes.RecommendQuery, request)
+        asked = read_query(shapes.RecommendQuery, request)
         context = {
             "task": asked.get("task", ""),
             "model": asked.get("model", ""),
