@@ -231,8 +231,16 @@ def _compile_all(document: Document) -> tuple[dict[str, Mapping[str, Any]], list
     if whole is not None and all(script.key in programs for script in document.scripts if script.role is Role.FLOW):
         starts = stage_lines(whole, document.scripts)
         program, _ = _compile(document, whole, starts)  # what is wrong with a stage is told of the stage
-        programs.update({whole.key: program} if program is not None else {})
+        if program is not None:
+            programs[whole.key] = {**program, **_own_strategies(document, programs)}
     return programs, problems
+
+
+def _own_strategies(document: Document, programs: Mapping[str, Any]) -> dict[str, Any]:
+    """``{strategies: {name: program}}``: what USE in a stage runs before it looks in the library."""
+    found = {script.title: programs.get(script.key) for script in document.scripts if script.role is Role.FRAGMENT}
+    compiled = {name: program for name, program in found.items() if program is not None}
+    return {"strategies": compiled} if compiled else {}
 
 
 def _too_many(document: Document) -> Problem | None:

@@ -66,7 +66,7 @@ def plan(version: PatternVersion, given: Mapping[str, Any]) -> Plan:
         InputsRefused: a value does not fit; all problems at once.
     """
     if version.program is not None:
-        return Plan(program=version.program, inputs=checking.checked_inputs(version.program, given))
+        return plan_of(version.program, given)
     document = reading.read(version.source_bytes).document
     if document is None or not version.text.strip():
         raise NotExecutable(str(version))
@@ -75,6 +75,11 @@ def plan(version: PatternVersion, given: Mapping[str, Any]) -> Plan:
     checking.only(given, [*GIVEN, *own])
     checked = checking.checked_inputs(program, given)
     return Plan(program=program, inputs=_inputs(version, document, program, own, checked), tools=True)
+
+
+def plan_of(program: Mapping[str, Any], given: Mapping[str, Any]) -> Plan:
+    """A script with checked inputs."""
+    return Plan(program=dict(program), inputs=checking.checked_inputs(program, given))
 
 
 def fitting(version: PatternVersion, given: Mapping[str, Any]) -> dict[str, Any]:

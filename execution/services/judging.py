@@ -42,6 +42,8 @@ def judge(session: Session, end: dict[str, Any]) -> Verdict:
         return Verdict(succeeded=False, score=None, outcome=None)
     if status != "succeeded":
         return Verdict(succeeded=False, score=None, outcome=str((end["error"] or {}).get("code") or status))
+    if "strategy" in session.policy:
+        return judged_by(session, end["result"], "", "")
     # Both arms of a trial are judged by the same words.
     success_when, score = session.policy.get("shadow", {}).get("criterion") or own_criterion(session.version_id)
     return judged_by(session, end["result"], success_when, score)

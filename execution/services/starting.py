@@ -45,6 +45,8 @@ def start(
     is_public: bool = False,
     queue: str = "",
     shadow: Mapping[str, Any] | None = None,
+    strategy: str = "",
+    program: Mapping[str, Any] | None = None,
 ) -> Run:
     """
     Make a run of ``version``.
@@ -59,6 +61,7 @@ def start(
         parent, parent_effect: the run and effect that wait for this one.
         queue: which workers carry it out, "" for the ordinary ones.
         shadow: an arm of a trial, kept apart from the world as ``isolating`` says.
+        strategy, program: a strategy of the version's own document, instead of what the version runs itself.
 
     Returns:
         The run, ``queued``.
@@ -69,7 +72,7 @@ def start(
         BackendUnknown: no such alias.
         BackendLacksTools: a guided pattern, and agents that cannot use tools.
     """
-    planned = guiding.plan(version, inputs or {})
+    planned = guiding.plan(version, inputs or {}) if program is None else guiding.plan_of(program, inputs or {})
     chosen = checking.checked_policy(policy or {})
     alias = backend or roster.default_backend()
     made_backend = roster.backend(alias, {"agents": chosen["agents"]} if "agents" in chosen else {})
@@ -80,6 +83,8 @@ def start(
     chosen["limits"] = limits
     if shadow is not None:
         chosen["shadow"] = dict(shadow)
+    if strategy:
+        chosen["strategy"] = strategy
     if parent is not None or OwnerBudget.objects.filter(owner=owner).exists():
         chosen["chained"] = True
     blobs = BlobWriter()
