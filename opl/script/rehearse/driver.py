@@ -21,7 +21,7 @@ from opl.script.chance import Chance
 from opl.script.compiler import compile_script
 from opl.script.effects import Effect, EventEffect, Input, completion_result, timed_out
 from opl.script.machine import start, step, variables
-from opl.script.rehearse import simulated
+from opl.script.rehearse import plausible, simulated
 from opl.script.rehearse.agents import DEFAULT_LATENCY_SECONDS, Cast, Line
 from opl.script.values import copy, normal_number, normalise, stringify, to_text
 from opl.script.world import EMITTED, LOCAL_EVENTS, World, names_of
@@ -224,7 +224,7 @@ class Stage:
         self.record.simulated.add(agent_id)
         draw, count = self._draw(agent_id)
         if optimizes:
-            answer: Any = simulated.optimization(data, effect["shape"], draw)
+            answer: Any = plausible.optimization(data, effect["shape"], draw)
         else:
             answer = simulated.completion(effect["shape"], draw, agent_id, count)
         return self._completed(agent_id, answer, None)
@@ -266,7 +266,7 @@ class Stage:
         draw, _ = self._draw(f"pattern {pattern}")
         shape = effect["shape"]
         if shape and shape.get("properties"):
-            return self._soon(simulated.fill(shape, draw))
+            return self._soon(plausible.fill(shape, draw))
         return self._soon(f"Simulated result of {pattern}")
 
     # ------------------------------------------------------------ primitives
@@ -296,8 +296,8 @@ class Stage:
             return Planned(value=holds) if holds is not None else self._soon(count < 3)
         shape = effect["shape"]
         if holds is None and shape and shape.get("properties"):
-            return self._soon(simulated.fill(shape, draw))
-        score = simulated.fill({"type": "number"}, draw, "score")
+            return self._soon(plausible.fill(shape, draw))
+        score = plausible.fill({"type": "number"}, draw, "score")
         if holds is not None:
             return Planned(value={"met": holds, "score": int(holds), "reason": "computed"})
         return self._soon({"met": score >= 0.5, "score": score, "reason": f"simulated judgement {count}"})
