@@ -27,18 +27,24 @@ from statistics import fmean as mean
 from typing import Any
 
 from benchmarks.harness import Row
-from execution.agents.base import Profile, Request
+from execution.agents.base import Answer, Profile, Request
 from execution.agents.psychometrics import Examinee
 from execution.agents.simulated import Persona, SimulatedAgents
 from execution.errors import AgentError
-from execution.shadow.contrast import RULES, Metric, difference
+from execution.shadow.assessment import Course
+from execution.shadow.contrast import RULES, Metric, contrasts_of, difference
 from execution.shadow.eprocess import wealth_of
+from execution.shadow.evidence import Pair
+from execution.shadow.observation import Observation
+from execution.shadow.plan import TrialPlan
+from execution.shadow.verdict import Outcome
 from opl.check import check
 from opl.script import machine
 from opl.script.effects import completion_result
 
 SEEDS = 200
 RESAMPLES = 5000
+TRIALS = 20
 LIBRARY = Path(__file__).resolve().parent.parent / "library"
 AGENTS = SimulatedAgents()
 EQUAL_TESTS = 4  # per player: what the plain tournament gives by default
@@ -66,7 +72,8 @@ POPULATIONS = (
         name="guessing: right by luck in 1 of 4", simulation={"ability": {"mean": 1, "deviation": 1}, "guessing": 0.25}
     ),
     Population(name="difficulty unnoticed", simulation={"difficulty_range": 0}),
-    Population(name="hard tests tell little", simulation={"blunting": 1.0}),
+    Population(name="harder tests tell less", simulation={"blunting": 0.5}),
+    Population(name="hard tests tell next to nothing", simulation={"blunting": 1.0}),
     Population(name="two players", players=2),
     Population(name="sixteen players", players=16),
 )
@@ -81,6 +88,8 @@ class Played:
     is_best: bool
     score: float  # the winner's on fresh tests: what the pattern itself reports
     completions: int
+    seconds: float  # of all its agents, added
+    succeeded: bool  # by the document's own ``success_when``: the score reached the target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +156,7 @@ def question(population: Population, world: int, player: str, **fields: Any) -> 
 
 
 def asked(population: Population, world: int, seed: int, effect: Mapping[str, Any]) -> dict[str, Any]:
-    """The simulated reply to one completion."""
+    """The simulated reply to one completion, its duration being the persona's."""
     data = effect["data"]
     request = question(
         population,
@@ -164,10 +173,11 @@ def asked(population: Population, world: int, seed: int, effect: Mapping[str, An
     try:
         waiting.send(None)
     except StopIteration as finished:
-        return completion_result(agent_id=request.agent_id, answer=finished.value.value)
+        said: Answer = finished.value
+        return completion_result(agent_id=request.agent_id, answer=said.value, duration=said.duration_seconds or 0.0)
     except AgentError as error:
         told = {"type": error.kind, "message": error.message}
-        return completion_result(agent_id=request.agent_id, error=told)
+        return completion_result(agent_id=request.agent_id, error=told, duration=request.timeout_seconds)
     raise AssertionError("simulated agents on no clock answer at once")
 
 
@@ -184,7 +194,7 @@ def played(name: str, population: Population, world: int, seed: int, **inputs: A
         inputs = {**inputs, "players": players}
     state = machine.start(program, inputs=inputs, seed=seed)
     waiting: list[Any] = [{"kind": "start", "at": 0}]
-    at, completions = 0, 0
+    at, completions, seconds = 0, 0, 0.0
     while True:
         state, effects = machine.step(program, state, waiting)
         if effects and effects[-1]["kind"] == "end":
@@ -193,10 +203,9 @@ def played(name: str, population: Population, world: int, seed: int, **inputs: A
         waiting = []
         for effect in effects:
             if effect["kind"] == "event" and effect["reply"] != "none":
-                completions += 1
-                waiting.append(
-                    {"kind": "reply", "seq": effect["seq"], "value": asked(population, world, seed, effect), "at": at}
-                )
+                reply = asked(population, world, seed, effect)
+                completions, seconds = completions + 1, seconds + reply["duration"]
+                waiting.append({"kind": "reply", "seq": effect["seq"], "value": reply, "at": at})
         assert waiting, "the tournament waits for nothing"
     assert effects[-1]["status"] == "succeeded", effects[-1]
     result = effects[-1]["result"]
@@ -204,7 +213,13 @@ def played(name: str, population: Population, world: int, seed: int, **inputs: A
     best = max(worths.values())
     worth = worths[result["winner"]]
     return Played(
-        worth=worth, regret=best - worth, is_best=worth == best, score=result["score"], completions=completions
+        worth=worth,
+        regret=best - worth,
+        is_best=worth == best,
+        score=result["score"],
+        completions=completions,
+        seconds=seconds,
+        succeeded=result["met_target"],
     )
 
 
@@ -232,7 +247,50 @@ def measure() -> list[Row]:
     rows = [target, *rows_of(usual.name, equal), *rows_of(f"{usual.name}, each at its defaults", defaults)]
     for population in POPULATIONS[1:]:
         rows += rows_of(population.name, compared(population))
-    return rows
+    return rows + trial_rows()
+
+
+def trial(candidate: str, number: int) -> tuple[Outcome, int]:
+    """A shadow trial against the plain tournament, each at its defaults: its verdict, and after how many pairs."""
+    metrics = (Metric.SUCCESS, Metric.QUALITY, Metric.COST, Metric.TOKENS, Metric.LATENCY)
+    plan = TrialPlan.of_profile("standard", metrics=metrics)
+    course = Course(plan, same_version=candidate == "tournament")
+    for position in range(1, plan.n_max + 1):
+        world = (number + 1) * 1_000_003 + position
+        control = played("tournament", POPULATIONS[0], world, world)
+        other = played(candidate, POPULATIONS[0], world, world ^ ODD)
+        course.feed(Pair(position=position, contrasts=contrasts_of(observed(control), observed(other))))
+        if course.outcome.final:
+            return course.outcome, position
+    return course.outcome, plan.n_max
+
+
+def observed(one: Played) -> Observation:
+    """A tournament as an arm of a trial; simulated agents cost no money."""
+    return Observation(success=float(one.succeeded), quality=one.score, seconds=one.seconds)
+
+
+def trial_rows() -> list[Row]:
+    """How many shadow trials promote v2, and how many the plain tournament against itself."""
+    found = [trial("tournament_v2", number) for number in range(TRIALS)]
+    same = [trial("tournament", number) for number in range(TRIALS)]
+    promoted = sum(outcome.adopts for outcome, _ in found)
+    told = ", ".join(f"{count} {outcome}" for outcome, count in Counter(str(outcome) for outcome, _ in found).items())
+    against_itself = sum(outcome.adopts for outcome, _ in same)
+    return [
+        Row(
+            name=f"shadow trials that promote v2, of {TRIALS}",
+            value=promoted,
+            unit="",
+            note=f"{told}; {mean(pairs for _, pairs in found):.0f} pairs on average",
+        ),
+        Row(
+            name=f"shadow trials that promote the plain one against itself, of {TRIALS}",
+            value=against_itself,
+            unit="",
+            reach=0,
+        ),
+    ]
 
 
 def rows_of(name: str, found: Comparison) -> list[Row]:
