@@ -23,7 +23,7 @@ from execution.errors import AgentError
 from execution.models import RunAgent, hot
 from execution.models.fields import dumps
 from execution.models.stored import BlobWriter, load_many
-from execution.services import asking, budgeting, faults, selecting, sessions
+from execution.services import asking, budgeting, faults, sessions
 from execution.services.asking import Delivery, Reply
 from execution.services.profiles import profile_for
 from execution.services.world import Agent
@@ -130,7 +130,7 @@ def _agent(run_id: int, agent_id: str) -> Agent:
 
 
 def _reserve(cursor: Any, delivery: Delivery) -> budgeting.Refusal | None:
-    wanted = asking.reservation(roster.backend(delivery.backend, delivery.options), delivery.request)
+    wanted = roster.backend(delivery.backend, delivery.options).reserve(delivery.request)
     refusal = budgeting.reserve(cursor, delivery.run_id, wanted)
     if refusal is None:
         cursor.execute(
@@ -176,10 +176,10 @@ async def _ask(delivery: Delivery, clock: Any) -> Reply:
     backend = roster.backend(delivery.backend, delivery.options)
     try:
         if backend.capabilities.immediate or delivery.expires_at is None:
-            answer = await selecting.complete(backend, delivery.request)
+            answer = await backend.complete(delivery.request)
         else:
             async with asyncio.timeout(max((delivery.expires_at - started) / 1000, 0.001)):
-                answer = await selecting.complete(backend, delivery.request)
+                answer = await backend.complete(delivery.request)
     except TimeoutError:
         seconds = delivery.request.timeout_seconds
         error = AgentError("timeout", f"no answer within {seconds:g} seconds", paid=True)

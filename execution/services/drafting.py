@@ -251,7 +251,7 @@ class Draft:
             profile=profile,
         )
         options = {"agents": session.policy["agents"]} if "agents" in session.policy else {}
-        asked.reservation = asking.reservation(roster.backend(session.backend, options), request)
+        asked.reservation = roster.backend(session.backend, options).reserve(request)
         if not self.reserve(asked.reservation):
             asked.reservation = Reservation()
             return

@@ -135,8 +135,8 @@ class _Counting(Stage):
             seed=self.seed,
         )
 
-    def _counted(self, request: Request, times: int = 1) -> None:
-        self.count.completions += times
+    def _counted(self, request: Request) -> None:
+        self.count.completions += 1
         self.count.agents.add(request.agent_id)
         if self.count.completions > MOST_COMPLETIONS:
             return
@@ -144,8 +144,8 @@ class _Counting(Stage):
         given, answered = messages.input_estimate(arguments), int(arguments["max_tokens"])
         price = price_of(arguments["model"], on=self.today, input_tokens=given)
         self.count.models.add(arguments["model"])
-        self.count.tokens += times * (given + answered)
-        self.count.cost += times * price.cost_micros(fresh=0, written=given, output=answered)
+        self.count.tokens += given + answered
+        self.count.cost += price.cost_micros(fresh=0, written=given, output=answered)
 
     def _imagine(self, name: str, effect: EventEffect, data: Mapping[str, Any]) -> Planned:
         if name == "judgement:ask":
@@ -157,8 +157,7 @@ class _Counting(Stage):
         found = super()._judge(name, effect, data)
         if found.seconds:  # an answer that was computed takes no time
             question = asking.question_of(f"primitive:{name}", data)
-            times = 2 if name == "select_best" else 1
-            self._counted(self._request(question.agent_id, question.prompt, effect, {}), times)
+            self._counted(self._request(question.agent_id, question.prompt, effect, {}))
         return found
 
     def _primitive(self, name: str, effect: EventEffect, data: dict[str, Any]) -> Planned:

@@ -45,6 +45,7 @@ def start(
     is_public: bool = False,
     queue: str = "",
     shadow: Mapping[str, Any] | None = None,
+    planned: guiding.Plan | None = None,
 ) -> Run:
     """
     Make a run of ``version``.
@@ -59,6 +60,7 @@ def start(
         parent, parent_effect: the run and effect that wait for this one.
         queue: which workers carry it out, "" for the ordinary ones.
         shadow: an arm of a trial, kept apart from the world as ``isolating`` says.
+        planned: what it executes instead of the version's own program, the inputs included; judges of trials.
 
     Returns:
         The run, ``queued``.
@@ -69,7 +71,7 @@ def start(
         BackendUnknown: no such alias.
         BackendLacksTools: a guided pattern, and agents that cannot use tools.
     """
-    planned = guiding.plan(version, inputs or {})
+    planned = planned or guiding.plan(version, inputs or {})
     chosen = checking.checked_policy(policy or {})
     alias = backend or roster.default_backend()
     made_backend = roster.backend(alias, {"agents": chosen["agents"]} if "agents" in chosen else {})

@@ -13,11 +13,12 @@ Source: docs/language.md, section Rehearsal.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from opl.script.chance import Chance
+from opl.script.choosing import chosen, options_shown
 from opl.script.compiler import compile_script
 from opl.script.effects import Effect, EventEffect, Input, completion_result, timed_out
 from opl.script.machine import start, step, variables
@@ -283,11 +284,11 @@ class Stage:
 
     def _judge(self, name: str, effect: EventEffect, data: dict[str, Any]) -> Planned:
         """Conditions over tracked values are computed; what is left is a judge agent's to say."""
+        if name == "select_best":
+            return self._choice(data)
         line = self.cast.line("judge", f"{name}: {stringify(data)}")
         if line is not None:
             return self._verdict(line)
-        if name == "select_best":
-            return self._soon(self._chosen(data))
         holds = self._holds(data.get("condition" if name == "should_continue" else "criteria"))
         self.record.simulated.update(() if holds is not None else ("judge",))
         draw, count = self._draw(f"{name} {stringify(data)}")
@@ -302,13 +303,18 @@ class Stage:
             return Planned(value={"met": holds, "score": int(holds), "reason": "computed"})
         return self._soon({"met": score >= 0.5, "score": score, "reason": f"simulated judgement {count}"})
 
-    def _chosen(self, data: Mapping[str, Any]) -> Any:
-        """One of the options, by chance."""
+    def _choice(self, data: dict[str, Any]) -> Planned:
+        """One of the options, as the script says or by chance; of a single one there is nothing to ask."""
+        shown = options_shown(data)
+        if len(shown) < 2:
+            return Planned(value=copy(shown[0]) if shown else None)
+        line = self.cast.line("judge", f"select_best: {stringify({**data, 'options': shown})}")
+        if line is not None:
+            found = self._verdict(line)
+            return Planned(value=copy(chosen(found.value, shown)), seconds=found.seconds)
         self.record.simulated.add("judge")
-        options = data.get("options")
-        pool: Sequence[Any] = options if type(options) is list else list((options or {}).values())
-        draw, _ = self._draw(f"select_best {stringify(dict(data))}")
-        return copy(draw.choice(pool)) if pool else None
+        liking = [Chance(f"{self.seed}:judge:{stringify(option)}").fraction() for option in shown]
+        return self._soon(copy(shown[liking.index(max(liking))]))  # whatever the order
 
     def _holds(self, condition: Any) -> bool | None:
         """Whether a condition holds over the tracked values; None where it is prose, or reads what is not tracked."""
