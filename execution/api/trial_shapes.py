@@ -59,7 +59,14 @@ class TrialStartShape(Body):
     backend = serializers.CharField(required=False, default="", allow_blank=True, max_length=64)
     share = serializers.FloatField(required=False, default=0.1, help_text="Of real runs; live trials.")
     repeats = serializers.IntegerField(required=False, default=1, min_value=1, max_value=20)
-    at_once = serializers.IntegerField(required=False, default=8, min_value=1, max_value=64)
+    at_once = serializers.IntegerField(
+        required=False, allow_null=True, default=None, min_value=1, max_value=2000, help_text="Null: 8, in batches 100."
+    )
+    in_batches = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Questions to agents in message batches: half the price, within a day; latency is not measured.",
+    )
     caps = serializers.DictField(required=False, default=dict, help_text="Limits of each run, the same for both arms.")
     budget = BudgetShape(required=False, allow_null=True, default=None)
     success_when = serializers.CharField(required=False, default="", allow_blank=True, max_length=2000)
@@ -111,6 +118,7 @@ class TrialShape(serializers.Serializer[Any]):
     profile = serializers.CharField()
     backend = serializers.CharField()
     recorded = serializers.BooleanField()
+    in_batches = serializers.BooleanField()
     share = serializers.FloatField(allow_null=True)
     pairs = PairCountsShape()
     seed_commitment = serializers.CharField()
@@ -181,6 +189,8 @@ class TrialDetailShape(TrialShape):
     plan = serializers.JSONField()
     caps = serializers.JSONField()
     repeats = serializers.IntegerField()
+    at_once = serializers.IntegerField()
+    batches = AnyJson(help_text="{waiting, out}: questions that wait for a batch, or are with the provider; or null.")
     success_when = serializers.CharField(allow_blank=True)
     score = serializers.CharField(allow_blank=True)
     progress = serializers.FloatField()

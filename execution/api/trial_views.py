@@ -104,6 +104,7 @@ class Trials(TrialView):
             share=body["share"],
             repeats=body["repeats"],
             at_once=body["at_once"],
+            in_batches=body["in_batches"],
             caps=body["caps"],
             budget=Budget(**body["budget"]) if body["budget"] is not None else None,
             success_when=body["success_when"],

@@ -90,6 +90,9 @@ class Trial(models.Model):
     score = models.TextField(blank=True, help_text="Quality of both arms, 0 to 1.")
     caps = JsonText(default=dict, help_text="Limits of each run: {tokens, cost_usd, seconds, …}; both arms the same.")
     repeats = models.PositiveSmallIntegerField(default=1, help_text="Runs of each arm on one input; their mean counts.")
+    in_batches = models.BooleanField(
+        default=False, help_text="Its questions to agents go in message batches: half the price, within a day."
+    )
     at_once = models.PositiveSmallIntegerField(default=8, help_text="Pairs under way at the same time.")
     share = models.FloatField(default=0.0, help_text="Of real runs that are shadowed, 0 to 1; live trials.")
 

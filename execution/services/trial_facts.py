@@ -15,7 +15,7 @@ from django.db.models import Count, QuerySet
 
 from execution.models import ShadowShare, Trial, TrialLook, TrialPair
 from execution.models.trial import TrialMode
-from execution.services import counting, examining, promoting
+from execution.services import batching, counting, examining, promoting
 from execution.services.reporting import subject_of
 from execution.shadow.assessment import Course, Estimate, thresholds
 from execution.shadow.contrast import RULES, Metric
@@ -175,6 +175,7 @@ def trial_json(trial: Trial) -> dict[str, Any]:
         "profile": trial.profile,
         "backend": trial.backend,
         "recorded": trial.recorded,
+        "in_batches": trial.in_batches,
         "share": trial.share or None,
         "pairs": {
             "most": trial.plan["n_max"],
@@ -208,6 +209,8 @@ def trial_detail(trial: Trial) -> dict[str, Any]:
         "plan": trial.plan,
         "caps": trial.caps,
         "repeats": trial.repeats,
+        "at_once": trial.at_once,
+        "batches": batching.facts(trial.pk) if trial.in_batches else None,
         "success_when": trial.success_when,
         "score": trial.score,
         "progress": page.progress,

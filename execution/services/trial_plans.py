@@ -82,6 +82,7 @@ def plan_for(
     scored: bool,
     strata: tuple[str, ...] = (),
     judged: bool = False,
+    timed: bool = True,
 ) -> TrialPlan:
     """
     The plan of a profile with the control's own margins.
@@ -89,6 +90,7 @@ def plan_for(
     Args:
         scored: whether a score is at hand, so that quality is measured.
         judged: whether a judge is asked which answer it prefers.
+        timed: whether the time of answers says anything; in message batches it does not.
 
     Raises:
         PlanInvalid: no such profile, or margins that no trial can run with.
@@ -96,6 +98,8 @@ def plan_for(
     metrics = [Metric.SUCCESS, Metric.QUALITY, Metric.COST, Metric.TOKENS, Metric.LATENCY]
     if not scored:
         metrics.remove(Metric.QUALITY)
+    if not timed:
+        metrics.remove(Metric.LATENCY)
     if judged:
         metrics.insert(metrics.index(Metric.COST), Metric.PREFERENCE)
     plan = TrialPlan.of_profile(profile, metrics=metrics, strata=strata)

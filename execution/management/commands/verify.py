@@ -57,7 +57,10 @@ class Command(RegistryCommand):
         parser.add_argument("--judge", default="", metavar="CRITERIA", help="ask a judge which answer is better")
         parser.add_argument("--judge-backend", default="", help="agents of the judge; default: those of the arms")
         parser.add_argument("--repeats", type=int, default=1, help="runs of each arm on one input")
-        parser.add_argument("--at-once", type=int, default=8, help="pairs under way at the same time")
+        parser.add_argument("--at-once", type=int, default=None, help="pairs under way at the same time")
+        parser.add_argument(
+            "--batches", action="store_true", help="message batches: half the price, answers within a day"
+        )
         parser.add_argument("--cost-usd", type=float, default=None, help="what all runs may cost together")
         parser.add_argument("--trial", type=int, default=0, metavar="ID", help="go on with a trial that was paused")
         parser.add_argument("--report", default="", metavar="FILE", help="write the report there")
@@ -108,6 +111,7 @@ class Command(RegistryCommand):
             backend=options["backend"],
             repeats=options["repeats"],
             at_once=options["at_once"],
+            in_batches=options["batches"],
             budget=Budget(cost_usd=options["cost_usd"]),
             judge=_judge(options),
         )
