@@ -130,6 +130,14 @@ class Trial(models.Model):
     adopted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+    adopted_version = models.ForeignKey(
+        PatternVersion,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="What became stable: the candidate, or its text as a version of the control's pattern.",
+    )
 
     objects = TrialQuerySet.as_manager()
 

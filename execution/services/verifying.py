@@ -34,10 +34,10 @@ from execution.services.clock import to_ms
 from execution.services.isolating import TRIALS
 from execution.services.preferring import Judge
 from execution.services.trial_inputs import GivenInput
-from execution.services.trial_plans import plan_for, usual_profile
+from execution.services.trial_plans import plan_for, scheduled, usual_profile, wishes_of
 from execution.shadow import enrolment
 from execution.shadow.errors import PlanInvalid
-from execution.shadow.plan import TrialPlan
+from execution.shadow.plan import Mode, TrialPlan
 from execution.shadow.report import plan_to_json
 from registry.models import Pattern, PatternVersion
 from registry.services import audit
@@ -76,6 +76,8 @@ def start_trial(
     inputs: Sequence[GivenInput] = (),
     profile: str = "",
     plan: TrialPlan | None = None,
+    test: str = "",
+    looks: Sequence[int] = (),
     backend: str = "",
     caps: Mapping[str, Any] | None = None,
     repeats: int = 1,
@@ -97,6 +99,8 @@ def start_trial(
         inputs: of a batch; () for one input that is all defaults.
         profile: quick, standard or strict; "" for what the control's ``verification:`` says, else standard.
         plan: replaces the profile; its ``n_max`` is cut to the inputs there are.
+        test: ``always`` (the e-process) or ``scheduled`` (planned looks only); "" for what the control says.
+        looks: of a scheduled test, pairs at each; the last is its size. () for five equal ones.
         backend: agents of both arms, "" for the default, ``recorded`` for answers of the inputs' own runs.
         caps: limits of each run, the same for both arms.
         repeats: runs of each arm on one input.
@@ -134,9 +138,13 @@ def start_trial(
     if in_batches:
         _check_batches(base, judge, caps or {})
     wanted = plan or _planned(control, profile, scored, strata, judged=judge is not None, timed=not in_batches)
+    if plan is None:
+        wanted = _looked_at(wanted, control, test, tuple(looks))
     count = wanted.n_max
     if mode == TrialMode.BATCH and not roster.backend(base).capabilities.simulated:
         count = min(count, len(given))
+    if plan is None and looks and count < looks[-1]:
+        raise TrialRefused("looks", f"the last look is at {looks[-1]} pairs, and there are {count} inputs")
     wanted = _cut(wanted, count)
     limits = budget or (Budget() if mode == TrialMode.BATCH else LIVE_BUDGET)
     seed, salt = secrets.token_bytes(enrolment.SEED_BYTES), secrets.token_bytes(enrolment.SEED_BYTES)
@@ -244,6 +252,21 @@ def _planned(
         return plan_for(control=control, profile=profile, scored=scored, strata=strata, judged=judged, timed=timed)
     except PlanInvalid as error:
         raise TrialRefused("profile", str(error)) from None
+
+
+def _looked_at(plan: TrialPlan, control: PatternVersion, test: str, looks: tuple[int, ...]) -> TrialPlan:
+    """The plan, looked at always or at planned moments only."""
+    wishes = wishes_of(control)
+    if test not in ("", *Mode):
+        raise TrialRefused("test", f"use {' or '.join(Mode)}")
+    if looks and test == Mode.ALWAYS:
+        raise TrialRefused("looks", "a test that may be looked at always has no planned looks")
+    if not (looks or test == Mode.SCHEDULED or (not test and wishes.scheduled)):
+        return plan
+    try:
+        return scheduled(plan, looks or (() if test else wishes.looks))
+    except PlanInvalid as error:
+        raise TrialRefused("looks", str(error)) from None
 
 
 def _cut(plan: TrialPlan, pairs: int) -> TrialPlan:
