@@ -128,6 +128,8 @@ def _needs_start(trial: Trial, pair: TrialPair, arm: Arm, runs: Arms) -> bool:
         return False
     if arm is Arm.CANDIDATE and trial.is_beside_runs and pair.first == Arm.CANDIDATE:
         return True
+    if trial.in_batches:
+        return True  # both arms in the same batch: its time says nothing, and it is out for hours
     other = runs[arm.other]
     return not other or arm == pair.first or all(one.run.has_ended for one in other)
 
@@ -201,6 +203,8 @@ def start_run(trial: Trial, pair: TrialPair, arm: Arm, number: int, attempt: int
         "criterion": [trial.success_when, trial.score],
         "world": world_of(bytes(trial.seed), pair.position),
     }
+    if trial.in_batches:
+        shadow["in_batches"] = True
     options: dict[str, Any] = {"user": trial.started_by, "backend": trial.backend, "policy": {"limits": trial.caps}}
     if pair.input is not None:
         values = pair.input.value()
