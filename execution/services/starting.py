@@ -46,6 +46,7 @@ def start(
     queue: str = "",
     shadow: Mapping[str, Any] | None = None,
     planned: guiding.Plan | None = None,
+    strategy: str = "",
 ) -> Run:
     """
     Make a run of ``version``.
@@ -60,7 +61,9 @@ def start(
         parent, parent_effect: the run and effect that wait for this one.
         queue: which workers carry it out, "" for the ordinary ones.
         shadow: an arm of a trial, kept apart from the world as ``isolating`` says.
-        planned: what it executes instead of the version's own program, the inputs included; judges of trials.
+        planned: what it executes instead of the version's own program, the inputs included: judges of trials, and
+            a strategy of the version's own document.
+        strategy: the name of that strategy.
 
     Returns:
         The run, ``queued``.
@@ -82,6 +85,8 @@ def start(
     chosen["limits"] = limits
     if shadow is not None:
         chosen["shadow"] = dict(shadow)
+    if strategy:
+        chosen["strategy"] = strategy
     if parent is not None or OwnerBudget.objects.filter(owner=owner).exists():
         chosen["chained"] = True
     blobs = BlobWriter()

@@ -126,6 +126,9 @@ class _Act:
     @transaction.atomic
     def run(self, reading: Reading, patterns: tuple[ReadPattern, ...]) -> Published:
         """Store the document and everything in it, or nothing."""
+        if len(patterns) > 1:  # all rows in one order, or two components that share names wait for each other
+            names = [item.name for item in patterns]
+            list(Pattern.objects.select_for_update().filter(owner=self.owner, name__in=names).order_by("pk"))
         document = self._document(reading)
         version = self.version or self._common_version(patterns)
         versions = tuple(self._publish_one(item, document, version) for item in patterns)
@@ -184,8 +187,14 @@ class _Act:
         return PublishedVersion(version=row, created=True)
 
     def _pattern(self, item: ReadPattern) -> tuple[Pattern, bool]:
-        """The pattern of that name, and whether it was made now."""
-        pattern = Pattern.objects.filter(owner=self.owner, name=item.name).first()
+        """
+        The pattern of that name, and whether it was made now.
+
+        Its row is locked until all is stored, so that two who publish
+        different versions at once come one after the other (on SQLite the
+        transaction itself sees to that).
+        """
+        pattern = Pattern.objects.select_for_update().filter(owner=self.owner, name=item.name).first()
         if pattern is None:
             made = Pattern.objects.create(
                 owner=self.owner,
