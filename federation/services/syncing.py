@@ -14,6 +14,7 @@ Source: OPL-Fed/1, "Feed rules".
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -28,11 +29,15 @@ from federation.models import Peer, RootDocument, Statement
 from federation.protocol import feed, fields, limits, pushing, session, strictjson
 from federation.protocol.exchange import Answer, Ask, Session, Settled, Summary, Take, Transport, drive, fetched
 from federation.protocol.feed import BadLine, Cursor, Line
+from federation.protocol.problems import Refused
 from federation.services import accepting, identities, quotas, receiving, showing, trusting
 from federation.services.showing import Viewer
 
+log = logging.getLogger(__name__)
+
 EVERY_SECONDS = 60  # between two looks at a peer that said nothing
 LEASE = timedelta(seconds=180)
+LOOKED_EVERY = timedelta(days=1)  # between two readings of a peer's well-known document
 Progress = Callable[[str, int], None]  # what, how many so far
 
 
@@ -94,6 +99,8 @@ def sync(peer: Peer, *, now: datetime, progress: Progress = _silent, carrier: Tr
     report = Report(peer=peer)
     try:
         _judge_ready(peer)
+        if carrier is None:
+            _look_again(peer, now)
         through = carrier or trusting.connect(peer)
         try:
             pull(peer, through, report, now=now, progress=progress)
@@ -108,6 +115,16 @@ def sync(peer: Peer, *, now: datetime, progress: Progress = _silent, carrier: Tr
         return report
     _succeeded(peer, report, now=now)
     return report
+
+
+def _look_again(peer: Peer, now: datetime) -> None:
+    """Once a day, and before the first exchange: what it can do. Where that is not to be had, the exchange goes on."""
+    if peer.looked_at is not None and now - peer.looked_at < LOOKED_EVERY:
+        return
+    try:
+        trusting.look_again(peer, now=now)
+    except (Refused, TransportFailure) as error:
+        log.info("the well-known document of %s was not read: %s", peer, error)
 
 
 def pull(peer: Peer, through: Transport, report: Report, *, now: datetime, progress: Progress = _silent) -> Summary:
