@@ -69,16 +69,23 @@ def new_epoch() -> str:
 
 
 @transaction.atomic
-def restored(*, now: datetime, user: User | None = None) -> ThisNode:
-    """Tell the node that its database was restored: a new epoch, and every peer is reconciled with."""
+def restored(*, now: datetime, user: User | None = None, how: str = "") -> ThisNode:
+    """
+    The database was restored: a new epoch, and every peer is reconciled with.
+
+    Args:
+        how: what told of it; empty where a person did.
+    """
     from federation.models import Peer, Segment
+    from federation.services import remembering
 
     row = ThisNode.objects.select_for_update().get(pk=1)
-    row.epoch = new_epoch()
-    row.save(update_fields=["epoch"])
+    row.epoch, row.doubted_epoch = new_epoch(), ""
+    row.save(update_fields=["epoch", "doubted_epoch"])
     Peer.objects.update(must_recover=True, acked_seq=0, poked_seq=0)
     Segment.objects.all().delete()
-    audit.record(actor=user, action="federation.restored", subject=row.node_id, now=now)
+    audit.record(actor=user, action="federation.restored", subject=row.node_id, now=now, detail={"how": how})
+    transaction.on_commit(remembering.remember)
     return row
 
 

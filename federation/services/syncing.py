@@ -30,7 +30,7 @@ from federation.protocol import feed, fields, limits, pushing, session, strictjs
 from federation.protocol.exchange import Answer, Ask, Session, Settled, Summary, Take, Transport, drive, fetched
 from federation.protocol.feed import BadLine, Cursor, Line
 from federation.protocol.problems import Refused
-from federation.services import accepting, identities, quotas, receiving, showing, trusting
+from federation.services import accepting, bulk, identities, quotas, receiving, remembering, showing, trusting
 from federation.services.showing import Viewer
 
 log = logging.getLogger(__name__)
@@ -131,15 +131,19 @@ def pull(peer: Peer, through: Transport, report: Report, *, now: datetime, progr
     """Read a peer's feed to its end, after a reset by comparing sets first."""
     own = identities.node().node_id
     expected: list[Cursor | None] = [peer.cursor]
+    returned: list[str] = []  # ids that were not here
 
     def take(step: Take) -> None:
-        report.add(store(peer, step, expected=expected[0], now=now))
+        outcomes = store(peer, step, expected=expected[0], now=now)
+        report.add(outcomes)
+        returned.extend(each.id for each in outcomes if each.id is not None and each.status == "accepted")
         if step.cursor is not None:
             expected[0] = step.cursor
         progress("received", report.lines)
 
     if peer.must_recover:
         found = drive(session.recover(showing.held_ids(), sender=peer.node_id, own=own), through, take=take)
+        _judge_returned(returned)
         _offer_lost(peer, found, through, report, now=now)
     elif peer.cursor is None and "segments" in peer.features:
         _backfill(peer, through, take, own=own)
@@ -147,6 +151,12 @@ def pull(peer: Peer, through: Transport, report: Report, *, now: datetime, progr
     summary = drive(_within_quota(reading, peer, now=now), through, take=take)
     report.cursor = str(summary.cursor or "")
     return summary
+
+
+def _judge_returned(ids: Sequence[str]) -> None:
+    """What a peer gave back may prove that this database is an older one."""
+    rows = Statement.objects.filter(statement_id__in=bulk.among(ids)).order_by().values_list("signer", flat=True)
+    remembering.judge_returned(list(rows.distinct()))
 
 
 def _within_quota(reading: Session, peer: Peer, *, now: datetime) -> Session:

@@ -125,7 +125,7 @@ def add(
     if met.chain.id == identities.node().node_id:
         raise Unable("that is this node itself")
     # Asked before anything is stored: where they cannot be reached, nothing is half known here.
-    state = _ask_to_peer(met.base_url, met.chain.latest.transport_keys, message=message)
+    state = send_request(met.base_url, met.chain.latest.transport_keys, message=message)
     with transaction.atomic():
         peer = _keep(met.chain, base_url=met.base_url, now=now)
         peer.label = label or peer.label or (urlsplit(met.base_url).hostname or "")[:100]
@@ -142,12 +142,13 @@ def add(
 def introduce(peer: Peer, *, now: datetime, message: str = "") -> str:
     """Send our root chain as a peer request, also after a rotation; answers ``pending`` or ``approved``."""
     chain = identities.chain_of(peer.node_id)
-    state = _ask_to_peer(peer.base_url, chain.latest.transport_keys if chain is not None else {}, message=message)
+    state = send_request(peer.base_url, chain.latest.transport_keys if chain is not None else {}, message=message)
     Peer.objects.filter(pk=peer.pk).update(approved_there=state == "approved", asked_them_at=now)
     return state
 
 
-def _ask_to_peer(base_url: str, keys: Mapping[str, bytes], *, message: str) -> str:
+def send_request(base_url: str, keys: Mapping[str, bytes], *, message: str) -> str:
+    """Our root chain on its way to a node whose answers these keys prove; answers ``pending`` or ``approved``."""
     chain = identities.chain_of(identities.node().node_id)
     assert chain is not None, "a node has a chain"
     body = strictjson.dumps(
@@ -218,7 +219,7 @@ def look_again(peer: Peer, *, now: datetime) -> None:
     if chain is None or newest > chain.latest.version:
         refresh_roots(peer, now=now)
         return
-    transport.verified(answer, request, chain.latest.transport_keys, now=int(now.timestamp()))
+    transport.verified(answer, request, chain.latest.transport_keys, now=int(_now().timestamp()))
     if told.get("node_id") != peer.node_id:
         raise TransportFailure(f"{peer.base_url} serves another node now")
     _learn(peer, _features(told), now=now)
