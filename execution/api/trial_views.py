@@ -20,6 +20,7 @@ from execution import states
 from execution.api import trial_shapes as shapes
 from execution.models import Trial, VerificationReport
 from execution.services import promoting, trial_facts, trial_inputs, verifying
+from execution.services.preferring import Judge
 from execution.services.verifying import Budget
 from execution.shadow.assessment import thresholds
 from registry.api.base import HubView, cached, not_modified, unchanged
@@ -107,6 +108,7 @@ class Trials(TrialView):
             budget=Budget(**body["budget"]) if body["budget"] is not None else None,
             success_when=body["success_when"],
             score=body["score"],
+            judge=Judge(**body["judge"]) if body["judge"] is not None else None,
             is_public=body["public"],
         )
         detail = trial_facts.trial_detail(trial)

@@ -283,7 +283,8 @@ class Draft:
 
     def ask_child(self, asked: Asked) -> None:
         """Plan a child run; one that cannot be started is a reply like any failure."""
-        plan = children.plan(self.session, asked.data)
+        own = asked.name == "strategy:use" and asked.data.get("own")
+        plan = (children.own_plan if own else children.plan)(self.session, asked.data)
         if isinstance(plan, children.Plan):
             asked.child = plan
             return

@@ -22,7 +22,7 @@ from execution.agents.claude import DEFAULT_MODEL
 from execution.agents.prices import price_of
 from execution.primitives import tool_schemas
 from execution.services import asking, children, coordinating, guiding, profiles
-from opl.script.effects import EventEffect
+from opl.script.effects import EventEffect, child_result
 from opl.script.rehearse.agents import Cast, Script
 from opl.script.rehearse.driver import Planned, Record, Stage
 from opl.script.values import to_text
@@ -178,9 +178,11 @@ class _Counting(Stage):
         try:
             if self.level >= DEEPEST:
                 raise LookupError(reference)
-            version = self._found(reference)
-            given = data.get("inputs")
-            planned = guiding.plan(version, given if isinstance(given, Mapping) else {})
+            own = self.own_strategy(data)
+            version = self.version if own is not None else self._found(reference)
+            given = self.taken(own) if own is not None else data.get("inputs")
+            given = given if isinstance(given, Mapping) else {}
+            planned = guiding.plan(version, given) if own is None else guiding.plan_of(own, given)
         except Exception as error:
             if not isinstance(error, LookupError) and not hasattr(error, "code"):
                 raise
@@ -190,7 +192,7 @@ class _Counting(Stage):
             version, planned, self.count, user=self.user, today=self.today, seed=self.seed, depth=self.level + 1
         )
         good = record.status == "succeeded"
-        value = children.reply_of(0, record.status, good, record.result, record.error)
+        value = child_result(run_id=0, status=record.status, succeeded=good, result=record.result, error=record.error)
         return Planned(value=value, seconds=float(record.elapsed))
 
     def _found(self, reference: str) -> PatternVersion:

@@ -9,6 +9,7 @@ The plan of a trial: a profile, and what the control's own document asks for.
       margins: {success: 0.05, cost: 0.10, quality: 0.02}
       automatic: true          # a verdict in its favour moves `stable` by itself
       share: 0.2               # of real runs that stay shadowed after a promotion
+      judge: Which answer is more helpful and makes no false statement?
 
 It is the control's section that counts: a candidate does not loosen the rules
 by which it is judged.
@@ -32,6 +33,7 @@ from registry.services import analytics
 
 METHOD = "shadow_execution"
 USUAL = "standard"
+MOST_CRITERIA = 4_000  # characters of what a judge is told to judge by
 LATEST_RUNS = 50  # of the control, that tell what a run costs
 
 
@@ -43,6 +45,7 @@ class Wishes:
     margins: Mapping[str, float] | None = None  # metric → margin
     automatic: bool = False
     share: float = 0.10
+    judge: str = ""  # criteria of a judge that is asked which answer it prefers
 
 
 def wishes_of(version: PatternVersion) -> Wishes:
@@ -62,6 +65,7 @@ def wishes_of(version: PatternVersion) -> Wishes:
         profile=profile if profile in PROFILES else "",
         margins=numbers,
         automatic=section.get("automatic") is True and section.get("method") == METHOD,
+        judge=section["judge"].strip()[:MOST_CRITERIA] if isinstance(section.get("judge"), str) else "",
         share=float(share) if isinstance(share, int | float) and is_number(share) and 0.0 < share <= 1.0 else 0.10,
     )
 
@@ -71,12 +75,20 @@ def usual_profile(control: PatternVersion) -> str:
     return wishes_of(control).profile or USUAL
 
 
-def plan_for(*, control: PatternVersion, profile: str, scored: bool, strata: tuple[str, ...] = ()) -> TrialPlan:
+def plan_for(
+    *,
+    control: PatternVersion,
+    profile: str,
+    scored: bool,
+    strata: tuple[str, ...] = (),
+    judged: bool = False,
+) -> TrialPlan:
     """
     The plan of a profile with the control's own margins.
 
     Args:
         scored: whether a score is at hand, so that quality is measured.
+        judged: whether a judge is asked which answer it prefers.
 
     Raises:
         PlanInvalid: no such profile, or margins that no trial can run with.
@@ -84,6 +96,8 @@ def plan_for(*, control: PatternVersion, profile: str, scored: bool, strata: tup
     metrics = [Metric.SUCCESS, Metric.QUALITY, Metric.COST, Metric.TOKENS, Metric.LATENCY]
     if not scored:
         metrics.remove(Metric.QUALITY)
+    if judged:
+        metrics.insert(metrics.index(Metric.COST), Metric.PREFERENCE)
     plan = TrialPlan.of_profile(profile, metrics=metrics, strata=strata)
     margins = dict(wishes_of(control).margins or {})
     unknown = [name for name in margins if name not in set(Metric)]

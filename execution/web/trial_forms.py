@@ -279,7 +279,7 @@ def _sources(earlier: int, may_shadow: bool) -> list[tuple[str, str]]:
     found = []
     if earlier:
         words = ngettext(
-            "Those of %(n)d earlier run, each different one once",
+            "Those of the one earlier run",
             "Those of %(n)d earlier runs, each different one once",
             earlier,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from execution.models.trial import TrialMode
 from execution.services.trial_facts import MetricRow, TrialPage
 from execution.shadow.contrast import RULES, Metric
 from execution.shadow.detector import ALARM
-from execution.web.evidence_curve import Stand, difference, evidence_curve, stands_of
+from execution.web.evidence_curve import NARROW, Stand, difference, evidence_curve, stands_of
 
 CURVE_ROWS = 12  # of the table behind the picture
 
@@ -84,6 +84,7 @@ class ShownTrial:
     detail: str  # the service's sentence, with the numbers
     percent: int  # of the pairs at most needed
     curve: SafeString
+    narrow_curve: SafeString  # the same for a telephone
     stands: list[Stand]
     curve_rows: list[dict[str, Any]]
     metrics: list[ShownMetric]
@@ -101,6 +102,7 @@ def shown_trial(facts: TrialPage) -> ShownTrial:
         detail=facts.sentence,
         percent=round(100 * facts.progress),
         curve=evidence_curve(facts.curve, facts.thresholds, title=_("Evidence after each pair")),
+        narrow_curve=evidence_curve(facts.curve, facts.thresholds, title=_("Evidence after each pair"), frame=NARROW),
         stands=stands_of(facts.curve, facts.thresholds),
         curve_rows=_rows(facts.curve),
         metrics=[_metric(row, facts.broken) for row in facts.metrics],
@@ -128,7 +130,7 @@ def headline_of(facts: TrialPage) -> str:
         if trial.is_same_version and trial.outcome == "inconclusive":
             return _("Equal versions: this is your noise floor, and nothing is adopted.")
         said = str(HEADLINES.get(trial.outcome, facts.sentence))
-        return _("In the simulation: %(said)s") % {"said": said[:1].lower() + said[1:]} if facts.simulated else said
+        return _("In the simulation, %(said)s") % {"said": said[:1].lower() + said[1:]} if facts.simulated else said
     if trial.status == "cancelled":
         return _("Ended without a verdict.")
     if not trial.settled:
@@ -181,7 +183,8 @@ def _more_words(facts: TrialPage) -> str:
 
 
 def _listed(parts: Sequence[str]) -> str:
-    return _(" and ").join(parts)
+    # A part that has a comma of its own is set apart by another.
+    return (_(", and ") if "," in parts[0] else _(" and ")).join(parts)
 
 
 def _watch_words(facts: TrialPage) -> str:
@@ -248,8 +251,14 @@ def _difference(row: MetricRow, contrast: float) -> str:
     if row.relative:
         return amount_words(row.metric, contrast)
     if row.metric == "success":
-        return _("%(n)s points") % {"n": f"{contrast * 100:+.1f}"}
-    return f"{contrast:+.3f}"
+        return _("%(n)s points") % {"n": _signed(contrast * 100, 1)}
+    return _signed(contrast, 3)
+
+
+def _signed(value: float, digits: int) -> str:
+    """``+1.5``, ``−0.018``, ``0.0``: a minus that is one, and no sign where there is no difference."""
+    written = f"{value:+.{digits}f}"
+    return written[1:] if not any(sign in written for sign in "123456789") else written.replace("-", "−")
 
 
 def _limit(row: MetricRow) -> str:
@@ -276,6 +285,7 @@ def plan_words(trial: Trial) -> list[tuple[str, str]]:
         (_("profile"), trial.profile if plan["profile"] != "custom" else f"{trial.profile}, {_('adapted')}"),
         (_("chance of adopting wrongly"), _("at most %(n)g %%") % {"n": round(100 * plan["alpha"], 3)}),
         (_("chance of missing a gain"), _("at most %(n)g %%") % {"n": round(100 * plan["beta"], 3)}),
+        (_("when it may end"), _looks_words(plan)),
         (_("pairs"), _("%(low)d to %(high)d") % {"low": plan["n_min"], "high": plan["n_max"]}),
         (_("agents"), f"{trial.backend}, {_('recorded answers first')}" if trial.recorded else trial.backend),
         (_("runs of each arm on one input"), str(trial.repeats)),
@@ -289,6 +299,13 @@ def plan_words(trial: Trial) -> list[tuple[str, str]]:
     if trial.inputs_commitment:
         told.append((_("inputs, committed"), trial.inputs_commitment))
     return told
+
+
+def _looks_words(plan: Mapping[str, Any]) -> str:
+    if plan.get("mode") != "scheduled":
+        return _("as soon as the evidence is enough")
+    looks = ", ".join(str(look) for look in plan.get("looks", ()))
+    return _("at planned looks only, after %(looks)s pairs") % {"looks": looks}
 
 
 # ---------------------------------------------------------------- pairs

@@ -15,6 +15,7 @@ from execution.models import Trial, VerificationReport
 from execution.models.trial import TrialMode, TrialQuerySet
 from execution.services import observing, promoting, trial_facts
 from execution.services.trial_facts import TrialPage
+from execution.web import boards
 from execution.web.trial_shown import pill_of, shown_pairs, shown_trial
 from registry.errors import NotAllowed, NotThere
 from registry.web.pages import cursor_page, find_pattern, find_version, pattern_context
@@ -66,6 +67,7 @@ def trials_of_pattern(request: HttpRequest, owner: str, name: str) -> HttpRespon
     version = find_version(request, pattern)
     visible = Trial.objects.visible_to(request.user).for_list().shown().of_pattern(pattern)
     context = pattern_context(request, pattern, version, "verification")
+    context["boards"] = boards.boards_of(pattern, request.user)
     return render(request, "execution/pattern_trials.html", {**context, **_listed(request, visible)})
 
 

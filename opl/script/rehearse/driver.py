@@ -17,12 +17,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from opl.errors import errors_only
 from opl.script.chance import Chance
 from opl.script.choosing import chosen, options_shown
 from opl.script.compiler import compile_script
-from opl.script.effects import Effect, EventEffect, Input, completion_result, timed_out
-from opl.script.machine import start, step, variables
-from opl.script.rehearse import simulated
+from opl.script.effects import Effect, EventEffect, Input, child_result, completion_result, timed_out
+from opl.script.machine import check_inputs, start, step, variables
+from opl.script.rehearse import plausible, simulated
 from opl.script.rehearse.agents import DEFAULT_LATENCY_SECONDS, Cast, Line
 from opl.script.values import copy, normal_number, normalise, stringify, to_text
 from opl.script.world import EMITTED, LOCAL_EVENTS, World, names_of
@@ -225,7 +226,7 @@ class Stage:
         self.record.simulated.add(agent_id)
         draw, count = self._draw(agent_id)
         if optimizes:
-            answer: Any = simulated.optimization(data, effect["shape"], draw)
+            answer: Any = plausible.optimization(data, effect["shape"], draw)
         else:
             answer = simulated.completion(effect["shape"], draw, agent_id, count)
         return self._completed(agent_id, answer, None)
@@ -261,14 +262,36 @@ class Stage:
         return Planned(value=value, seconds=DEFAULT_LATENCY_SECONDS)
 
     def _child(self, data: Mapping[str, Any], effect: EventEffect) -> Planned:
-        """A pattern that the run starts; here it has a simulated result."""
+        """A strategy of the document's own is played; any other pattern has a simulated result."""
+        own = self.own_strategy(data)
+        if own is not None:
+            return self._played(own)
         pattern = to_text(data.get("pattern") or data.get("strategy"))
         self.record.simulated.add(pattern)
         draw, _ = self._draw(f"pattern {pattern}")
         shape = effect["shape"]
-        if shape and shape.get("properties"):
-            return self._soon(simulated.fill(shape, draw))
-        return self._soon(f"Simulated result of {pattern}")
+        told = plausible.fill(shape, draw) if shape and shape.get("properties") else f"Simulated result of {pattern}"
+        return self._soon(child_result(run_id=0, status="succeeded", succeeded=True, result=told, error=None))
+
+    def own_strategy(self, data: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The program of a strategy that USE chooses, where the document has it itself."""
+        found = self.program.get("strategies", {}).get(data.get("strategy"))
+        return found if "pattern" not in data else None
+
+    def taken(self, program: Mapping[str, Any]) -> dict[str, Any]:
+        """The variables of this script that another one takes as its inputs."""
+        known = variables(self.state)
+        given = {name: known[name] for name in program["inputs"] if known.get(name) is not None}
+        wrong = {each.pointer.split("/")[1] for each in errors_only(check_inputs(program, given))}
+        return {name: value for name, value in given.items() if name not in wrong}
+
+    def _played(self, program: dict[str, Any]) -> Planned:
+        stage = Stage(program, inputs=self.taken(program), seed=self.seed, cast=self.cast)
+        record = stage.play()
+        self.record.simulated |= record.simulated
+        good = record.status == "succeeded"
+        value = child_result(run_id=0, status=record.status, succeeded=good, result=record.result, error=record.error)
+        return Planned(value=value, seconds=float(record.elapsed))
 
     # ------------------------------------------------------------ primitives
 
@@ -297,8 +320,8 @@ class Stage:
             return Planned(value=holds) if holds is not None else self._soon(count < 3)
         shape = effect["shape"]
         if holds is None and shape and shape.get("properties"):
-            return self._soon(simulated.fill(shape, draw))
-        score = simulated.fill({"type": "number"}, draw, "score")
+            return self._soon(plausible.fill(shape, draw))
+        score = plausible.fill({"type": "number"}, draw, "score")
         if holds is not None:
             return Planned(value={"met": holds, "score": int(holds), "reason": "computed"})
         return self._soon({"met": score >= 0.5, "score": score, "reason": f"simulated judgement {count}"})

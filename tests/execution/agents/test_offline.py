@@ -15,9 +15,8 @@ from execution.agents import roster
 from execution.agents.base import Answer, Profile, Request, parse_answer
 from execution.agents.recorded import RecordedAgents
 from execution.agents.scripted import ScriptedAgents
-from execution.agents.simulated import SimulatedAgents, nudged
+from execution.agents.simulated import SimulatedAgents
 from execution.errors import AgentError, BackendUnknown
-from opl.script.chance import Chance
 
 SHAPE = {
     "type": "object",
@@ -95,19 +94,6 @@ class TestSimulated:
         better = value["optimized_params"]
         assert better["mode"] == "fast" and better["on"] is True
         assert better["parallelism"] in (3, 5) and 22 <= better["timeout"] <= 38
-
-    @given(
-        st.recursive(
-            st.none() | st.booleans() | st.integers() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)
-        )
-    )
-    @settings(max_examples=60)
-    def test_nudges_any_json_into_the_same_structure(self, value: Any) -> None:
-        moved = nudged(value, Chance(1))
-
-        assert type(moved) is type(value)
-        if isinstance(value, dict):
-            assert list(moved) == list(value)
 
     @given(
         st.dictionaries(

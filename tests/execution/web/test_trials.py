@@ -288,7 +288,7 @@ class TestTrialPage:
 
         page = shown(client, f"/trials/{trial.pk}/")
 
-        assert "In the simulation: the new version may take over" in page
+        assert "In the simulation, the new version may take over" in page
         assert "Adopt the candidate: after" in page
         assert "decides at 20" in page
         assert re.search(r"✓ proven at pair \d+", page)
