@@ -61,6 +61,7 @@ class PageKnowledge:
     held: set[str] = field(default_factory=set)
     chains: dict[str, Chain | None] = field(default_factory=dict)
     compromised: dict[str, int | None] = field(default_factory=dict)
+    erased: dict[tuple[str, str, str], str] = field(default_factory=dict)  # release key → digest of the erased text
     by_key: dict[tuple[str, str, str], list[statement.Statement]] = field(default_factory=lambda: defaultdict(list))
     parents: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     claims: dict[UsageKey, Mapping[str, Any]] = field(default_factory=dict)
@@ -80,7 +81,11 @@ class PageKnowledge:
     def _fetch_releases(self, wanted: set[tuple[str, str, str]]) -> None:
         keys = bulk.keys_among(Statement, ("signer", "name", "version"), wanted) if wanted else []
         for row in Statement.objects.filter(kind="release", pk__in=keys):
-            self.by_key[(row.signer, row.name, row.version)].append(row.read())
+            key = (row.signer, row.name, row.version)
+            if row.erased_at is None:
+                self.by_key[key].append(row.read())
+            else:
+                self.erased[key] = row.subject_digest
 
     def add(self, judged: Accepted) -> None:
         """What the page itself teaches."""
@@ -199,7 +204,7 @@ class _Act:
         try:
             if self._is_blocked(read):
                 raise blocking.refusal(read.signer)
-            judged = acceptance.judge(line, self.known, read=read)
+            judged = self._of_the_erased(read) or acceptance.judge(line, self.known, read=read)
             if isinstance(judged, Accepted) and read.kind == "release" and self.examine is not None:
                 self.examine(read)
         except Refused as refusal:
@@ -217,6 +222,15 @@ class _Act:
         """Whether its author is on the list, and it is not here from before."""
         is_refused = read.kind in blocking.REFUSED_KINDS and read.signer in self.blocked
         return is_refused and not self.known.holds(read.id)
+
+    def _of_the_erased(self, read: statement.Statement) -> Duplicate | None:
+        """An erased version never comes back: its own text is nothing new, another text contradicts its tombstone."""
+        digest = self.known.erased.get(read.release_key) if read.kind == "release" else None
+        if digest is None:
+            return None
+        if digest != read.subject.sha256:
+            raise Refused("equivocation", "this version was erased, and its text was another one")
+        return Duplicate(read.id)
 
     def _pinned(self, read: statement.Statement) -> Accepted:
         """A root document that was pinned by a handshake and now stands in a feed: kept as it was proven then."""

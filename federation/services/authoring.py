@@ -91,7 +91,10 @@ def submit(value: Any, *, now: datetime, user: User | None = None) -> Statement:
         return held
     own = identities.node().node_id
     line = feed.line(read, via=[own])
-    judged = acceptance.judge(line, accepting.PageKnowledge.of([read]), read=read)
+    known = accepting.PageKnowledge.of([read])
+    if read.kind == "release" and read.release_key in known.erased:
+        raise Unable("this version was erased; release another number")
+    judged = acceptance.judge(line, known, read=read)
     assert isinstance(judged, Accepted), "it is not held"
     if read.kind == "release":
         return _release(read, judged, author, now=now, user=user)

@@ -141,9 +141,7 @@ def _read(told: Any) -> Memory | None:
     node_id, epoch, head, past = (told.get(name) for name in ("node_id", "epoch", "head", "past"))
     if not isinstance(node_id, str) or not isinstance(epoch, str) or not isinstance(head, int):
         return None
-    return Memory(
-        node_id=node_id, epoch=epoch, head=head, past=tuple(map(str, past)) if isinstance(past, list) else ()
-    )
+    return Memory(node_id=node_id, epoch=epoch, head=head, past=tuple(map(str, past)) if isinstance(past, list) else ())
 
 
 def _path() -> Path | None:

@@ -56,7 +56,11 @@ class Command(FederationCommand):
         parser.add_argument("--license", default=None)
         parser.add_argument("--topics", default="", help="sign: comma separated")
         parser.add_argument("--propagate", default="public", help="sign: none, peers, hops:n or public")
-        parser.add_argument("--kind", default="yank", help="withdraw: yank, revoke or erase")
+        parser.add_argument(
+            "--kind",
+            default="yank",
+            help="withdraw: yank, revoke or erase; without --key of OWNER/NAME@VERSION, signed by the node",
+        )
         parser.add_argument("--reason", default="", help="withdraw, block: why")
 
     def act(self, **options: Any) -> dict[str, Any]:
@@ -116,6 +120,8 @@ class Command(FederationCommand):
         return self._signed(signed, options)
 
     def _withdraw(self, options: dict[str, Any]) -> dict[str, Any]:
+        if options["key"] is None:
+            return self._withdraw_here(options)
         key = self._opened(options)
         target = self._needed(options, "subject")
         return self._signed(key.withdrawal(options["kind"], target, reason=options["reason"], now=_now()), options)
@@ -174,6 +180,17 @@ class Command(FederationCommand):
         storing.number()
         row.refresh_from_db()
         return {"statement": row.statement_id, "kind": row.kind, "subject": row.subject_name, "seq": row.seq}
+
+    def _withdraw_here(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Of an author whose key the node holds: OWNER/NAME@VERSION."""
+        from federation.services import sharing, storing
+        from registry.services import finding
+
+        user = self.person(options["user"])
+        version = finding.version(self._needed(options, "subject"), user)
+        row = sharing.withdraw(version, kind=options["kind"], reason=options["reason"], now=timezone.now(), user=user)
+        storing.number()
+        return {"statement": row.statement_id, "kind": row.kind, "author_id": row.signer, "out": ""}
 
     def _list(self, options: dict[str, Any]) -> dict[str, Any]:
         from federation.models import Author
@@ -272,7 +289,8 @@ def _key_lines(answer: dict[str, Any]) -> list[str]:
 def _signed_lines(answer: dict[str, Any]) -> list[str]:
     if "envelope" in answer:
         return [json.dumps(answer["envelope"])]
-    return [f"{answer['kind']} {answer['statement']}", f"Hand it to your node: `author submit {answer['out']}`."]
+    lines = [f"{answer['kind']} {answer['statement']}"]
+    return [*lines, f"Hand it to your node: `author submit {answer['out']}`."] if answer["out"] else lines
 
 
 def _prepared_lines(answer: dict[str, Any]) -> list[str]:
