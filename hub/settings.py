@@ -170,6 +170,8 @@ OTLP_ENDPOINT = ENVIRONMENT.otlp_endpoint
 
 # Federation (page 5).
 FEDERATION_ALLOW_LOOPBACK = ENVIRONMENT.federation_allow_loopback
+# How far the feed is stands here as well as in the database, so that a restored database is noticed.
+FEDERATION_MEMORY = ENVIRONMENT.data_dir
 
 CELERY = {
     "broker_url": ENVIRONMENT.broker_url or "memory://",

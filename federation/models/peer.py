@@ -52,6 +52,7 @@ class Peer(models.Model):
     asked_them_at = models.DateTimeField(null=True, blank=True, help_text="When we sent ours.")
     approved_there = models.BooleanField(default=False, help_text="Its last answer was that of an approved peer.")
     features = models.JSONField(default=list)
+    looked_at = models.DateTimeField(null=True, blank=True, help_text="When its well-known document was read last.")
     created_at = models.DateTimeField()
 
     cursor_epoch = models.CharField(max_length=32, blank=True)

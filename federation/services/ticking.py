@@ -26,6 +26,7 @@ from federation.protocol import limits
 from federation.services import (
     identities,
     quarantining,
+    remembering,
     segmenting,
     sharing,
     statistics,
@@ -69,7 +70,7 @@ def tick(now: datetime | None = None) -> Ticked:
 
 
 def _round(now: datetime) -> Ticked:
-    node = identities.node()
+    node = remembering.checked(identities.node())
     signed = sharing.notice(now=now)
     storing.number()
     done = Ticked(signed=signed, peers=0, scanned=0, settled=0)
