@@ -381,6 +381,7 @@ def _placed(line: Line | BadLine, *, sender: str, own: str) -> Line | BadLine:
 def claim(peer: Peer, *, now: datetime) -> bool:
     """Take the peer for one exchange; False where somebody else has it."""
     free = Q(busy_until__isnull=True) | Q(busy_until__lt=now)
+    free |= Q(busy_until__gt=now + LEASE)  # no lease is that long: it was taken under a wrong clock
     return bool(Peer.objects.filter(pk=peer.pk).filter(free).update(busy_until=now + LEASE))
 
 

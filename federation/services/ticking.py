@@ -178,6 +178,7 @@ def tidy(*, now: datetime) -> None:
 
 def _take_lease(now: datetime) -> bool:
     free = Q(ticking_until__isnull=True) | Q(ticking_until__lt=now)
+    free |= Q(ticking_until__gt=now + LEASE)  # no lease is that long: it was taken under a wrong clock
     return bool(ThisNode.objects.filter(pk=1).filter(free).update(ticking_until=now + LEASE))
 
 
