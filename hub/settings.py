@@ -158,6 +158,7 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
 ANTHROPIC_API_KEY = ENVIRONMENT.anthropic_api_key
 ANTHROPIC_BASE_URL = ENVIRONMENT.anthropic_base_url
 KSI_SOCKET = ENVIRONMENT.ksi_socket
+SIMULATED_PACE = ENVIRONMENT.simulated_pace
 DEFAULT_BACKEND = "claude" if ANTHROPIC_API_KEY else "simulated"
 WORKERS_EMBEDDED = not ENVIRONMENT.scaled
 OTLP_ENDPOINT = ENVIRONMENT.otlp_endpoint

@@ -104,7 +104,7 @@ class TrialForm(forms.Form):
         self.fields["control"].choices = named  # type: ignore[attr-defined]
         self.fields["source"].choices = _sources(earlier, may_shadow)  # type: ignore[attr-defined]
         self.fields["profile"].choices = [(name, _profile(name)) for name in PROFILES]  # type: ignore[attr-defined]
-        listed = roster.listed()
+        listed = [one for one in roster.listed() if one.alias != roster.WATCHABLE]  # a trial is not for watching
         agents = [(one.alias, one.title) for one in listed]
         if earlier:
             agents.append((verifying.RECORDED, _("Answers of the earlier runs, where the same was asked")))
