@@ -160,6 +160,7 @@ def begin(session: Session, seq: int, planned: Plan, at: int) -> int:
     policy = {"limits": limits, **({"agents": session.policy["agents"]} if "agents" in session.policy else {})}
     version = PatternVersion.objects.get(pk=planned.version_id)
     try:
+        strategy = own_strategies(session)[planned.strategy] if planned.strategy else None
         child = starting.start(
             version=version,
             inputs=planned.inputs,
@@ -175,7 +176,7 @@ def begin(session: Session, seq: int, planned: Plan, at: int) -> int:
             queue=session.queue,
             shadow=isolating.inherited(session.policy),
             strategy=planned.strategy,
-            program=own_strategies(session)[planned.strategy] if planned.strategy else None,
+            planned=guiding.plan_of(strategy, planned.inputs) if strategy is not None else None,
         )
     except RunRefused as error:
         answer_parent(effect_id, refused(error), at)

@@ -20,6 +20,7 @@ from execution.services.drafting import Draft
 from execution.services.world import text
 from opl.script.effects import child_result
 from registry.models import PatternVersion, Source
+from registry.ranking.context import cell_of
 from registry.services import analytics, learning
 
 
@@ -100,7 +101,7 @@ def record(run_id: int, version_id: int, verdict: judging.Verdict, ended_at: Any
         succeeded=verdict.succeeded,
         ended_at=ended_at,
         reporter=run.started_by,
-        cell=analytics.cell_of(context) if isinstance(context, dict) else "",
+        cell=cell_of(context) if isinstance(context, dict) else "",
         failure_type=verdict.outcome,
         quality=verdict.score,
         duration_seconds=max(duration, 0.0),

@@ -23,7 +23,7 @@ from opl.document.markdown import Fence, slug
 from opl.document.model import Layout, Role, ScriptSource
 from opl.document.prose import first_narrative, looks_like_script
 from opl.document.quoted import offsets
-from opl.document.text import split_lines
+from opl.document.text import each_line, split_lines
 
 _TITLE = re.compile(r"\A\s*##[ \t]+(\S.*)$", re.MULTILINE)
 _SCRIPT_LANGUAGES = frozenset(("opl", "dsl", "opl-script"))
@@ -196,8 +196,8 @@ def _placed(loaded: Loaded, node: Node, text: str) -> tuple[Layout, int, int]:
 
 def _block_indent(source: str, text: str) -> int:
     """How far a block scalar is indented: the difference between its first inked line here and there."""
-    here = next((row for row in split_lines(source) if row.strip()), "")
-    there = next((row for row in split_lines(text) if row.strip()), "")
+    here = next((row for row in each_line(source) if row.strip()), "")
+    there = next((row for row in each_line(text) if row.strip()), "")
     return max(0, _blanks(here) - _blanks(there))
 
 
