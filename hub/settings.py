@@ -196,6 +196,11 @@ CELERY = {
         "webhooks": {"task": "execution.tasks.webhooks", "schedule": 5.0},
         "upkeep": {"task": "execution.tasks.upkeep", "schedule": 3600.0},
         "federation": {"task": "federation.tasks.tick", "schedule": 5.0, "options": {"expires": 60}},
+        "federation-revocations": {
+            "task": "federation.tasks.poll_revocations",
+            "schedule": 5.0,
+            "options": {"expires": 60},
+        },
     },
 }
 

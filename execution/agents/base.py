@@ -27,6 +27,7 @@ class Capabilities:
     structured: bool = False  # answers the JSON Schema it is given
     tools: bool = False  # can be offered tools
     paid: bool = False  # costs money: reservations are worth their statements
+    batches: bool = False  # takes many questions at once, at half the price and within a day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

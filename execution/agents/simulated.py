@@ -179,6 +179,8 @@ class SimulatedAgents:
             value = conducting.turn(request)
         elif request.purpose == "selection":
             value = choose(request)
+        elif isinstance(request.data.get("compares"), Mapping):
+            value = compare(request, draw)
         else:
             value = answer(request, persona.manner(difficulty), draw)
         return Answer(value=value, duration_seconds=round(latency, 3), usage=_usage(request, value))
@@ -195,6 +197,21 @@ def choose(request: Request) -> dict[str, Any]:
         Chance(f"{request.seed}:{request.agent_id}:{json.dumps(one, sort_keys=True)}").fraction() for one in options
     ]
     return {"index": liking.index(max(liking)) if liking else 0, "reason": "simulated preference"}
+
+
+def compare(request: Request, draw: Chance) -> dict[str, Any]:
+    """
+    What the judge of a trial says about two answers: mostly the same in whatever order they lie before it.
+
+    Its taste is drawn from the answers' own texts, so it carries no information; one time in ten it looks at the
+    position instead, now at the one and now at the other.
+    """
+    told = request.data["compares"]
+    liking = [Chance(f"{request.agent_id}:{told.get(place)}").fraction() for place in ("first", "second")]
+    better = "tie" if abs(liking[0] - liking[1]) < 0.1 else ("first", "second")[liking[1] > liking[0]]
+    if draw.fraction() < 0.1:
+        better = draw.choice(("first", "second"))
+    return {"better": better, "first_score": round(liking[0], 3), "second_score": round(liking[1], 3)}
 
 
 def answer(request: Request, manner: Manner, draw: Chance) -> Any:

@@ -10,11 +10,12 @@ from execution.models.trial import TrialMode
 from execution.services.trial_inputs import MOST_INPUTS
 from execution.shadow.plan import PROFILES
 from execution.states import TrialStatus
+from registry.api.bodies import AnyJson, Body
 
 MOST_TOKENS = 2**53
 
 
-class BudgetShape(serializers.Serializer[Any]):
+class BudgetShape(Body):
     """What all runs of a trial may spend together; what is left out has no limit."""
 
     tokens = serializers.IntegerField(required=False, allow_null=True, default=None, min_value=0, max_value=MOST_TOKENS)
@@ -25,7 +26,21 @@ class BudgetShape(serializers.Serializer[Any]):
     daily_cost_usd = serializers.FloatField(required=False, allow_null=True, default=None, min_value=0, max_value=1e9)
 
 
-class TrialStartShape(serializers.Serializer[Any]):
+class JudgeAskShape(Body):
+    """A judge that is asked which arm answered better; it is examined before it serves."""
+
+    criteria = serializers.CharField(max_length=4000, help_text="What makes an answer better, in words.")
+    quality = serializers.BooleanField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Whether its scores are the quality of both arms; null: where no `score` says it.",
+    )
+    backend = serializers.CharField(required=False, default="", allow_blank=True, max_length=64)
+    model = serializers.CharField(required=False, default="", allow_blank=True, max_length=100)
+
+
+class TrialStartShape(Body):
     """A trial to be started."""
 
     candidate = serializers.CharField(max_length=300, help_text="owner/name@version, a channel, or a digest.")
@@ -49,17 +64,18 @@ class TrialStartShape(serializers.Serializer[Any]):
     budget = BudgetShape(required=False, allow_null=True, default=None)
     success_when = serializers.CharField(required=False, default="", allow_blank=True, max_length=2000)
     score = serializers.CharField(required=False, default="", allow_blank=True, max_length=2000)
+    judge = JudgeAskShape(required=False, allow_null=True, default=None)
     public = serializers.BooleanField(required=False, allow_null=True, default=None)
 
 
-class CancelShape(serializers.Serializer[Any]):
+class CancelShape(Body):
     """Why a trial is ended without a verdict."""
 
     reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
     kill = serializers.BooleanField(required=False, default=False, help_text="Pull the kill switch.")
 
 
-class AdoptShape(serializers.Serializer[Any]):
+class AdoptShape(Body):
     """How the promoted version is watched."""
 
     share = serializers.FloatField(required=False, allow_null=True, default=None, min_value=0.001, max_value=1.0)
@@ -142,6 +158,23 @@ class WatchShape(serializers.Serializer[Any]):
     next_trial = serializers.IntegerField(allow_null=True)
 
 
+class JudgeShape(serializers.Serializer[Any]):
+    """A trial's judge: what it is told, and how its examination went or stands."""
+
+    criteria = serializers.CharField()
+    quality = serializers.BooleanField()
+    backend = serializers.CharField(allow_blank=True)
+    model = serializers.CharField(allow_blank=True)
+    examined_in = serializers.IntegerField(allow_null=True, help_text="The trial that is its examination.")
+    asked = serializers.IntegerField(help_text="Control-against-control pairs it was asked about.")
+    needed = serializers.IntegerField()
+    qualified = serializers.BooleanField(allow_null=True, help_text="Null until the examination is over.")
+    reason = serializers.CharField(allow_blank=True, help_text="Why it may not serve.")
+    examination = serializers.JSONField(
+        allow_null=True, help_text="{pairs, consistency, leans_first, leans_second, bias_p}"
+    )
+
+
 class TrialDetailShape(TrialShape):
     """A trial by itself."""
 
@@ -160,6 +193,7 @@ class TrialDetailShape(TrialShape):
     broken = serializers.ListField(child=serializers.CharField())
     excluded = serializers.ListField(child=serializers.CharField())
     simulated = serializers.BooleanField()
+    judge = JudgeShape(allow_null=True)
     adoption_obstacle = serializers.CharField(allow_null=True)
     watch = WatchShape(allow_null=True)
     report = serializers.CharField(allow_null=True)
@@ -181,10 +215,12 @@ class PairShape(serializers.Serializer[Any]):
     input = serializers.CharField()
     stratum = serializers.CharField(allow_blank=True)
     contrasts = serializers.JSONField()
-    control = serializers.JSONField(allow_null=True)
-    candidate = serializers.JSONField(allow_null=True)
+    judged = AnyJson(help_text="[{control_first, candidate_first, control_score, candidate_score, asked}, …] or null.")
+    control = AnyJson()
+    candidate = AnyJson()
     control_runs = serializers.ListField(child=serializers.IntegerField())
     candidate_runs = serializers.ListField(child=serializers.IntegerField())
+    judge_runs = serializers.ListField(child=serializers.IntegerField())
     missing = serializers.CharField(allow_null=True)
     settled_at = serializers.DateTimeField(allow_null=True)
 

@@ -251,7 +251,7 @@ class Draft:
             profile=profile,
         )
         options = {"agents": session.policy["agents"]} if "agents" in session.policy else {}
-        asked.reservation = asking.reservation(roster.backend(session.backend, options), request)
+        asked.reservation = roster.backend(session.backend, options).reserve(request)
         if not self.reserve(asked.reservation):
             asked.reservation = Reservation()
             return
@@ -283,7 +283,8 @@ class Draft:
 
     def ask_child(self, asked: Asked) -> None:
         """Plan a child run; one that cannot be started is a reply like any failure."""
-        plan = children.plan(self.session, asked.data)
+        own = asked.name == "strategy:use" and asked.data.get("own")
+        plan = (children.own_plan if own else children.plan)(self.session, asked.data)
         if isinstance(plan, children.Plan):
             asked.child = plan
             return

@@ -15,7 +15,7 @@ from django.db.models import Count, QuerySet
 
 from execution.models import ShadowShare, Trial, TrialLook, TrialPair
 from execution.models.trial import TrialMode
-from execution.services import counting, promoting
+from execution.services import counting, examining, promoting
 from execution.services.reporting import subject_of
 from execution.shadow.assessment import Course, Estimate, thresholds
 from execution.shadow.contrast import RULES, Metric
@@ -61,12 +61,14 @@ class TrialPage:
     adoption_obstacle: str  # "" where the candidate can be adopted
     watch: ShadowShare | None  # the watch that it opened, or that it is
     simulated: bool
+    judge: dict[str, Any] | None  # what it is told and how its examination went; None where none is asked
 
 
 def trial_page(trial: Trial) -> TrialPage:
     """Everything that the page of one trial shows."""
-    # A watch has no verdict, and may have many pairs: its detector says how it stands.
-    found = counting.assessment_of(trial) if trial.mode != TrialMode.WATCH else Course(trial.trial_plan).assessment()
+    # A watch has no verdict, and may have many pairs: its detector says how it stands. Nor has an examination.
+    has_verdict = trial.mode in (TrialMode.BATCH, TrialMode.LIVE)
+    found = counting.assessment_of(trial) if has_verdict else Course(trial.trial_plan).assessment()
     plan = trial.trial_plan
     counted = TrialPair.objects.filter(trial=trial, position__lte=trial.settled)
     tally = tally_of(counted)
@@ -96,6 +98,7 @@ def trial_page(trial: Trial) -> TrialPage:
         adoption_obstacle=promoting.obstacle(trial),
         watch=watch_of(trial),
         simulated=promoting.is_simulated(trial),
+        judge=examining.facts_of(trial),
     )
 
 
@@ -217,6 +220,7 @@ def trial_detail(trial: Trial) -> dict[str, Any]:
         "broken": list(page.broken),
         "excluded": list(page.excluded),
         "simulated": page.simulated,
+        "judge": page.judge,
         "adoption_obstacle": page.adoption_obstacle or None,
         "watch": None if page.watch is None else watch_json(page.watch),
         "report": f"/api/v1/trials/{trial.pk}/report" if trial.status == "decided" and trial.outcome else None,
@@ -244,7 +248,7 @@ def watch_json(watch: ShadowShare) -> dict[str, Any]:
 
 def pair_json(pair: TrialPair) -> dict[str, Any]:
     """One pair; its inputs and answers stand in its runs, for whoever may see these."""
-    runs: dict[str, list[int]] = {"control": [], "candidate": []}
+    runs: dict[str, list[int]] = {"control": [], "candidate": [], "judge": []}
     for one in pair.arm_runs.all():
         runs[one.arm].append(one.run_id)
     return {
@@ -254,10 +258,12 @@ def pair_json(pair: TrialPair) -> dict[str, Any]:
         "input": pair.input_name,
         "stratum": pair.stratum,
         "contrasts": pair.contrasts,
+        "judged": pair.judged,
         "control": pair.control,
         "candidate": pair.candidate,
         "control_runs": runs["control"],
         "candidate_runs": runs["candidate"],
+        "judge_runs": runs["judge"],
         "missing": pair.missing or None,
         "settled_at": pair.settled_at,
     }

@@ -25,12 +25,13 @@ from django.db.models import F
 from execution import states
 from execution.agents import roster
 from execution.errors import BackendLacksTools, RunFinished, TrialNotPossible, TrialRefused
-from execution.models import Run, Trial, TrialInput, TrialPair
+from execution.models import Run, ShadowShare, Trial, TrialInput, TrialPair
 from execution.models.stored import BlobWriter
 from execution.models.trial import TrialMode
-from execution.services import checking, controlling, hints, judging, trial_inputs
+from execution.services import checking, controlling, examining, hints, judging, preferring, trial_inputs
 from execution.services.clock import to_ms
 from execution.services.isolating import TRIALS
+from execution.services.preferring import Judge
 from execution.services.trial_inputs import GivenInput
 from execution.services.trial_plans import plan_for, usual_profile
 from execution.shadow import enrolment
@@ -79,6 +80,7 @@ def start_trial(
     budget: Budget | None = None,
     success_when: str = "",
     score: str = "",
+    judge: Judge | None = None,
     is_public: bool | None = None,
     follows: Trial | None = None,
 ) -> Trial:
@@ -95,6 +97,8 @@ def start_trial(
         repeats: runs of each arm on one input.
         share: of real runs that a live trial shadows, above 0 and up to 1.
         success_when, score: what both arms are judged by; "" for the control's own words.
+        judge: is asked which arm answered better, once it has been examined; None for what the control's
+            ``verification:`` says, else none.
         is_public: None for what the versions are.
 
     Raises:
@@ -107,6 +111,9 @@ def start_trial(
     for name, expression in (("success_when", success_when), ("score", score)):
         if expression and not judging.can_be_read(expression):
             raise TrialRefused(name, f"{expression!r} is no expression of the language")
+    judge = None if mode == TrialMode.WATCH else judge or examining.usual_judge(control)
+    if judge is not None:
+        judge = preferring.checked(judge, scored=bool(score))
     given = list(inputs) or [GivenInput()]
     base, recorded = _agents(backend, given)
     needs_tools = trial_inputs.check_fit((control, candidate), given if mode == TrialMode.BATCH else ())
@@ -114,7 +121,8 @@ def start_trial(
         raise BackendLacksTools(base)
     profile = profile or usual_profile(control)
     strata = tuple(dict.fromkeys(one.stratum for one in given if one.stratum))
-    wanted = plan or _planned(control, profile, bool(score), strata)
+    scored = bool(score) or (judge is not None and judge.quality is True)
+    wanted = plan or _planned(control, profile, scored, strata, judged=judge is not None)
     count = wanted.n_max
     if mode == TrialMode.BATCH and not roster.backend(base).capabilities.simulated:
         count = min(count, len(given))
@@ -132,6 +140,7 @@ def start_trial(
         recorded=recorded,
         success_when=success_when,
         score=score,
+        judge=None if judge is None else preferring.kept(judge),
         caps=_caps(caps or {}),
         repeats=repeats,
         at_once=at_once,
@@ -152,7 +161,7 @@ def start_trial(
     )
     with transaction.atomic():
         if mode == TrialMode.BATCH:
-            _enrol_batch(trial, given, count, now)
+            enrol_batch(trial, given, count, now)
         else:
             trial.last_run = Run.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
             trial.save(force_insert=True)
@@ -164,6 +173,8 @@ def start_trial(
             now=now,
             detail={"trial": trial.pk, "control": str(control), "mode": mode, "profile": profile},
         )
+        if judge is not None:
+            examining.begin(trial, given if mode == TrialMode.BATCH else (), now)
         transaction.on_commit(lambda: hints.trial_ready(trial.pk))
     return trial
 
@@ -199,9 +210,11 @@ def _agents(backend: str, given: Sequence[GivenInput]) -> tuple[str, bool]:
     return (aliases[0] if len(aliases) == 1 else roster.default_backend()), True
 
 
-def _planned(control: PatternVersion, profile: str, scored: bool, strata: tuple[str, ...]) -> TrialPlan:
+def _planned(
+    control: PatternVersion, profile: str, scored: bool, strata: tuple[str, ...], *, judged: bool
+) -> TrialPlan:
     try:
-        return plan_for(control=control, profile=profile, scored=scored, strata=strata)
+        return plan_for(control=control, profile=profile, scored=scored, strata=strata, judged=judged)
     except PlanInvalid as error:
         raise TrialRefused("profile", str(error)) from None
 
@@ -228,7 +241,7 @@ def _is_public(control: PatternVersion, candidate: PatternVersion) -> bool:
     return control.pattern.visibility == public and candidate.pattern.visibility == public
 
 
-def _enrol_batch(trial: Trial, given: Sequence[GivenInput], count: int, now: datetime) -> None:
+def enrol_batch(trial: Trial, given: Sequence[GivenInput], count: int, now: datetime) -> None:
     """Every pair in its place; the order of the inputs is drawn from the seed, too."""
     names = []
     order = [drawn_order(bytes(trial.seed), len(given), draw) for draw in range(-(-count // len(given)))]
@@ -289,12 +302,15 @@ def name_of_input(trial: Trial, values: Mapping[str, Any], draw: int = 0, run_id
 
 def pause(*, trial: Trial, now: datetime, note: str = "") -> Trial:
     """Start no further runs and count no further pairs; what is under way ends. Raises TrialNotPossible."""
+    # The examination of its judge waits as long as the trial does.
     return _move(trial, "pause", now, note=note or "paused by a person")
 
 
 def resume(*, trial: Trial, now: datetime) -> Trial:
     """Go on. Raises TrialNotPossible."""
     moved = _move(trial, "resume", now, note="")
+    for exam in Trial.objects.filter(follows=trial, mode=TrialMode.EXAM, status=states.TrialStatus.PAUSED):
+        resume(trial=exam, now=now)
     hints.trial_ready(trial.pk)
     return moved
 
@@ -313,6 +329,11 @@ def cancel(*, trial: Trial, now: datetime, reason: str = "", kill: bool = False)
     with transaction.atomic():
         moved = _move(trial, "cancel", now, note=told, **({"killed_at": now} if kill else {}))
         drop_pairs(trial.pk)
+        # A watch and its trial end together, whoever ended the trial.
+        watches = ShadowShare.objects.filter(trial=trial, state=ShadowShare.State.WATCHING)
+        watches.update(state=ShadowShare.State.ENDED, ended_at=now, reason=told)
+        for exam in Trial.objects.alive().filter(follows=trial, mode=TrialMode.EXAM):
+            cancel(trial=exam, now=now, reason=told, kill=kill)
     end_runs(trial.pk, to_ms(now))
     return moved
 
@@ -321,6 +342,7 @@ def kill_all(*, now: datetime, reason: str) -> int:
     """The kill switch of the hub: every trial that is alive ends; how many."""
     count = 0
     for trial in Trial.objects.alive():
+        # An examination ends with the trial that it is for.
         with contextlib.suppress(TrialNotPossible):
             cancel(trial=trial, now=now, reason=reason, kill=True)
             count += 1

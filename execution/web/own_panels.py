@@ -34,6 +34,11 @@ def _queues(request: HttpRequest, subject: Any) -> Mapping[str, Any]:
     }
 
 
+def _nothing(request: HttpRequest, subject: Any) -> Mapping[str, Any]:
+    """For a section that is only words."""
+    return {}
+
+
 def add() -> None:
     """Called when the app is ready."""
     add_tab(Tab(key="runs", label=_("Runs"), url_name="execution:pattern-runs", order=60))
@@ -45,4 +50,5 @@ def add() -> None:
     add_action(Action(key="verify", label=_("Verify"), url_name="execution:try", order=10, is_offered=_can_run))
     add_navigation(NavItem(key="trials", label=_("Trials"), url_name="execution:trials", order=20))
     add_section(Section(key="runs", place="home", template="execution/home_section.html", context=_latest, order=10))
+    add_section(Section(key="trials", place="counting", template="execution/counting_section.html", context=_nothing))
     add_section(Section(key="runs", place="health", template="execution/health_section.html", context=_queues))

@@ -7,7 +7,7 @@ so a dead peer costs a live one nothing.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import models
@@ -29,6 +29,11 @@ class PeerQuerySet(models.QuerySet["Peer"]):
         """Trusted ones that may be asked now; those that answer come before those that fail."""
         ready = Q(next_try_at__lte=now) | Q(is_poked=True, failures=0)
         return self.trusted().exclude(base_url="").filter(ready).order_by("failures", "next_try_at")
+
+    def due_for_revocations(self, now: datetime, *, every_seconds: int) -> PeerQuerySet:
+        """Those to be asked for withdrawals, whatever their back-off says; those that answer come first."""
+        before = Q(revocations_at__isnull=True) | Q(revocations_at__lte=now - timedelta(seconds=every_seconds))
+        return self.trusted().exclude(base_url="").filter(before).order_by("failures", "revocations_at")
 
 
 class Peer(models.Model):
@@ -53,6 +58,7 @@ class Peer(models.Model):
     cursor_seq = models.PositiveBigIntegerField(default=0)
     revocations_epoch = models.CharField(max_length=32, blank=True)
     revocations_seq = models.PositiveBigIntegerField(default=0)
+    revocations_at = models.DateTimeField(null=True, blank=True, help_text="When withdrawals were asked for last.")
     acked_seq = models.PositiveBigIntegerField(default=0, help_text="Up to where it has read our feed.")
     must_recover = models.BooleanField(default=False, help_text="Reconcile before the next pull.")
     is_poked = models.BooleanField(default=False, help_text="It said that something is new.")

@@ -20,10 +20,13 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from django.db.models.expressions import RawSQL
+
 from federation.models import DeadLetter, Peer, QuarantineItem, QuarantineStep, ReleaseParent, Statement, UsageClaim
 from federation.protocol import acceptance, feed, statement
 from federation.protocol.acceptance import Accepted, Duplicate, UsageKey
 from federation.protocol.feed import BadLine, Line
+from federation.protocol.kinds import WITHDRAWALS
 from federation.protocol.problems import Refused
 from federation.protocol.quarantine import Event, State
 from federation.protocol.root import Chain
@@ -31,8 +34,6 @@ from federation.protocol.tiers import RULES, Reannounce
 from federation.services import bulk, consequences, identities, storing
 from federation.services.identities import chain_of
 
-_IN = 400  # values in one IN clause
-_STATEMENT_COLUMNS = [field.attname for field in Statement._meta.concrete_fields if not field.primary_key]
 ReadLine = tuple[Line | BadLine, "statement.Statement | None", "Refused | None"]
 
 
@@ -66,21 +67,18 @@ class PageKnowledge:
     def of(cls, reads: Sequence[statement.Statement]) -> PageKnowledge:
         """Everything that judging these statements needs, in a few queries."""
         known = cls()
-        for batch in _batches([read.id for read in reads]):
-            found = Statement.objects.filter(statement_id__in=batch).values_list("statement_id", flat=True)
-            known.held.update(found)
-        known._fetch_releases([read for read in reads if read.kind == "release"])
+        held = Statement.objects.filter(statement_id__in=bulk.among(read.id for read in reads))
+        known.held.update(held.values_list("statement_id", flat=True))
+        signers = {read.signer for read in reads}
+        known.chains.update(dict.fromkeys(signers) | identities.chains_of(signers))
+        known.compromised.update(dict.fromkeys(signers) | consequences.compromised_since(signers))
+        known._fetch_releases({read.release_key for read in reads if read.kind == "release"})
         return known
 
-    def _fetch_releases(self, releases: Sequence[statement.Statement]) -> None:
-        wanted = {read.release_key for read in releases}
-        for batch in _batches(sorted({key[1] for key in wanted})):
-            rows = Statement.objects.filter(kind="release", signer__in={key[0] for key in wanted}, name__in=batch).only(
-                "statement_id", "kind", "signer", "name", "version", "payload", "signatures"
-            )
-            for row in rows:
-                if (row.signer, row.name, row.version) in wanted:
-                    self.by_key[(row.signer, row.name, row.version)].append(row.read())
+    def _fetch_releases(self, wanted: set[tuple[str, str, str]]) -> None:
+        keys = bulk.keys_among(Statement, ("signer", "name", "version"), wanted) if wanted else []
+        for row in Statement.objects.filter(kind="release", pk__in=keys):
+            self.by_key[(row.signer, row.name, row.version)].append(row.read())
 
     def add(self, judged: Accepted) -> None:
         """What the page itself teaches."""
@@ -108,15 +106,16 @@ class PageKnowledge:
 
     def compromised_since(self, identity: str) -> int | None:
         if identity not in self.compromised:
-            self.compromised[identity] = consequences.compromised_since(identity)
+            self.compromised[identity] = consequences.compromised_since([identity]).get(identity)
         return self.compromised[identity]
 
     def releases(self, key: tuple[str, str, str]) -> Sequence[statement.Statement]:
         return self.by_key.get(key, ())
 
     def parents_of(self, digests: list[str]) -> Iterable[str]:
-        for batch in _batches(digests):
-            yield from ReleaseParent.objects.filter(child_digest__in=batch).values_list("parent_digest", flat=True)
+        yield from ReleaseParent.objects.filter(child_digest__in=bulk.among(digests)).values_list(
+            "parent_digest", flat=True
+        )
         for digest in digests:
             yield from self.parents.get(digest, ())
 
@@ -240,7 +239,8 @@ class _Act:
             if judged.chain is not None:
                 identities.pin(judged.chain, now=self.now)
         releases = [judged.statement for judged in judgements if judged.statement.kind == "release"]
-        self._quarantine(_keys_of(Statement, "statement_id", [read.id for read in releases]))
+        if releases:
+            self._quarantine(bulk.among(read.id for read in releases))
         storing.store_parents(releases)
         self._bury()
         self._follow(judgements)
@@ -259,25 +259,21 @@ class _Act:
         return RULES[self.peer.trust].reannounce is Reannounce.YES
 
     def _columns(self, judged: Accepted, via: Sequence[str]) -> dict[str, Any]:
-        row = storing.row_of(
+        return storing.columns_of(
             judged.statement, via=via, now=self.now, peer=self.peer, is_announced=self._is_passed_on(judged)
         )
-        return {name: getattr(row, name) for name in _STATEMENT_COLUMNS}
 
     def _follow(self, judgements: Sequence[Accepted]) -> None:
         """Consequences, for those few statements that have any."""
         ids = [judged.statement.id for judged in judgements if judged.statement.kind == "release"]
-        withdrawn = {
-            target
-            for batch in _batches(ids)
-            for target in Statement.objects.filter(target__in=batch).values_list("target", flat=True)
-        }
+        withdrawals = Statement.objects.filter(kind__in=WITHDRAWALS, target__in=bulk.among(ids))
+        withdrawn = set(withdrawals.values_list("target", flat=True)) if ids else set()
         for judged in judgements:
             read = judged.statement
             if read.kind != "release" or judged.contradicts is not None or read.id in withdrawn:
                 consequences.follow(judged, Statement.objects.get(statement_id=read.id), now=self.now)
 
-    def _quarantine(self, keys: Sequence[int]) -> None:
+    def _quarantine(self, ids: RawSQL) -> None:
         """One item for each release, and its first step."""
         reason = "the author's signature holds"
         item: dict[str, Any] = {
@@ -286,33 +282,23 @@ class _Act:
             "has_passed_here": False, "admitted_as_id": None, "received_at": self.now, "changed_at": self.now,
             "decided_by_id": None,
         }  # fmt: skip
-        bulk.insert(QuarantineItem, [{"statement_id": key, **item} for key in keys])
+        bulk.insert_for(QuarantineItem, item, key="statement_id", chosen=Statement.objects.filter(statement_id__in=ids))
         step = {
             "event": str(Event.SIGNATURE_VERIFIED), "before": str(State.RECEIVED), "after": str(State.SIGNED_OK),
             "reason": reason, "actor_id": None, "at": self.now,
         }  # fmt: skip
-        items = _keys_of(QuarantineItem, "statement_id", keys)
-        bulk.insert(QuarantineStep, [{"item_id": key, **step} for key in items])
+        items = QuarantineItem.objects.filter(statement__statement_id__in=ids)
+        bulk.insert_for(QuarantineStep, step, key="item_id", chosen=items)
 
     def _bury(self) -> None:
-        for batch in _batches(self.alive) if DeadLetter.objects.exists() else ():
-            DeadLetter.objects.filter(key__in=batch).delete()
+        if self.alive and DeadLetter.objects.exists():
+            DeadLetter.objects.filter(key__in=bulk.among(self.alive)).delete()
         DeadLetter.objects.bulk_create(
             self.dead,
             update_conflicts=True,
             unique_fields=["key"],
             update_fields=["code", "detail", "waits_for", "created_at"],
         )
-
-
-def _keys_of(model: Any, column: str, values: Sequence[Any]) -> list[int]:
-    """Primary keys of the rows with these values, in the order they were made."""
-    found = [
-        key
-        for batch in _batches(values)
-        for key in model.objects.filter(**{f"{column}__in": batch}).values_list("pk", flat=True)
-    ]
-    return sorted(found)
 
 
 def _read(line: Line | BadLine) -> ReadLine:
@@ -322,7 +308,3 @@ def _read(line: Line | BadLine) -> ReadLine:
         return line, statement.read(line.envelope, kind=line.kind), None
     except Refused as refusal:
         return line, None, refusal
-
-
-def _batches(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (values[start : start + _IN] for start in range(0, len(values), _IN))

@@ -10,6 +10,7 @@ Source: OPL-Fed/1, "Objects: statements".
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ from federation.protocol.acceptance import Accepted
 from federation.protocol.kinds import WITHDRAWALS
 from federation.protocol.quarantine import TRANSITIONS, Event
 from federation.protocol.root import Chain
+from federation.services import bulk
 from registry.models import LineageEdge, PatternVersion, StoredDocument
 from registry.services import audit, yanking
 
@@ -59,14 +61,15 @@ def set_keys(peer: Peer, chain: Chain) -> None:
         PeerKey.objects.update_or_create(keyid=keyid, defaults={"public_key": raw.hex(), "peer": peer})
 
 
-def compromised_since(identity: str) -> int | None:
-    """The earliest time from which an identity has called its own keys stolen."""
-    times = [
-        fields.seconds(told["compromised_since"], "compromised_since")
-        for told in (row.predicate for row in Statement.objects.filter(kind="revoke", signer=identity))
-        if told.get("compromised_since")
-    ]
-    return min(times, default=None)
+def compromised_since(identities: Iterable[str]) -> dict[str, int]:
+    """The earliest time from which identities have called their own keys stolen; nothing for those that have not."""
+    since: dict[str, int] = {}
+    for row in Statement.objects.filter(kind="revoke", signer__in=bulk.among(identities)):
+        told = row.predicate.get("compromised_since")
+        if told:
+            at = fields.seconds(told, "compromised_since")
+            since[row.signer] = min(at, since.get(row.signer, at))
+    return since
 
 
 def withdraw(withdrawal: Statement, target: Statement, *, now: datetime) -> None:

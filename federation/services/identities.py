@@ -10,9 +10,11 @@ Who signs here: this node and the authors whose keys it keeps, with their root d
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import urlsplit
 
@@ -26,11 +28,12 @@ from federation.protocol.envelope import Signature
 from federation.protocol.keys import HexKey, KeyId, SecretKey
 from federation.protocol.kinds import Subject
 from federation.protocol.root import Chain
-from federation.services import keyring, storing
+from federation.services import bulk, keyring, storing
 from registry.models import Owner, User
 from registry.services import audit
 
 Role = SigningKey.Role
+_Document = tuple[bytes, tuple[tuple[str, str], ...]]  # payload, (keyid, signature) of a pinned root document
 
 
 def node() -> ThisNode:
@@ -102,9 +105,15 @@ def publish_keys(identity: str) -> list[SecretKey]:
 
 def chain_of(identity: str) -> Chain | None:
     """The pinned chain of any identity, own or foreign."""
-    rows = RootDocument.objects.filter(identity=identity).order_by("version")
-    found = tuple((bytes(row.payload), _packed(row.signatures)) for row in rows)
-    return _chain(found) if found else None
+    return chains_of([identity]).get(identity)
+
+
+def chains_of(identities: Iterable[str]) -> dict[str, Chain]:
+    """The pinned chains of those among the identities that have one."""
+    found: dict[str, list[_Document]] = defaultdict(list)
+    for row in RootDocument.objects.filter(identity__in=bulk.among(identities)).order_by("identity", "version"):
+        found[row.identity].append((bytes(row.payload), _packed(row.signatures)))
+    return {identity: _chain(tuple(documents)) for identity, documents in found.items()}
 
 
 def pin(chain: Chain, *, now: datetime) -> None:
@@ -221,8 +230,9 @@ def _packed(signatures: list[dict[str, str]]) -> tuple[tuple[str, str], ...]:
     return tuple((each["keyid"], each["sig"]) for each in signatures)
 
 
-def _chain(found: tuple[tuple[bytes, tuple[tuple[str, str], ...]], ...]) -> Chain:
-    """A pinned chain, checked again: a database is no proof."""
+@lru_cache(maxsize=4_096)
+def _chain(found: tuple[_Document, ...]) -> Chain:
+    """A pinned chain, checked again: a database is no proof. The same bytes are checked once."""
     import base64
 
     statements = [

@@ -184,11 +184,12 @@ def revocations(peer: Peer, *, now: datetime, carrier: Transport | None = None) 
     Look for withdrawals apart from everything else; answers how many lines came.
 
     They pass every filter of a feed, so this reads on even where a peer's
-    share is used up or a large backfill is under way.
+    share is used up or a large backfill is under way. What the feed itself
+    brought up to its cursor is not asked for again.
     """
+    _judge_ready(peer)
     own = identities.node().node_id
     report = Report(peer=peer)
-    start = [peer.revocations_cursor]
 
     def take(step: Take) -> None:
         with transaction.atomic():
@@ -198,16 +199,28 @@ def revocations(peer: Peer, *, now: datetime, carrier: Transport | None = None) 
                     revocations_epoch=step.cursor.epoch, revocations_seq=step.cursor.seq
                 )
 
-    reading = session.pull(
-        start[0], sender=peer.node_id, own=own, limit=limits.PAGE_ITEMS, kinds=("yank", "revoke", "erase")
-    )
+    def read_on(start: Cursor | None) -> None:
+        kinds = ("yank", "revoke", "erase")
+        reading = session.pull(start, sender=peer.node_id, own=own, limit=limits.PAGE_ITEMS, kinds=kinds)
+        drive(reading, through, take=take)
+
+    through = carrier or trusting.connect(peer)
+    start = _farther(peer.revocations_cursor, peer.cursor)
     try:
-        drive(reading, carrier or trusting.connect(peer), take=take)
+        read_on(start)
     except PeerRefused as refused:
-        if refused.problem == "cursor-reset":
-            Peer.objects.filter(pk=peer.pk).update(revocations_epoch="", revocations_seq=0)
-        raise
+        if refused.problem != "cursor-reset" or start is None:
+            raise
+        # Its feed begins anew: all its withdrawals are looked at, without waiting for the sets to be compared.
+        read_on(None)
     return report.lines
+
+
+def _farther(one: Cursor | None, other: Cursor | None) -> Cursor | None:
+    """The farther of two places in one feed; the first where they are places in different ones."""
+    if one is None or other is None or one.epoch != other.epoch:
+        return one or other
+    return max(one, other)
 
 
 # ---------------------------------------------------------------- pushing

@@ -46,6 +46,7 @@ PRIMITIVES: Mapping[str, tuple[str, ...]] = {
     "start_pattern": ("pattern", "inputs"),
 }
 
+OBSERVE = "observe_events"
 ASKING = frozenset({"completion:async", "optimization:async", "orchestration:start"})  # TRY awaits these
 INBOX = ASKING | {"human:ask"}  # whose replies go to the inbox where no AS takes them; they may have a timeout
 

@@ -373,6 +373,16 @@ class Assert(Stmt):
 
 
 @dataclass(slots=True, kw_only=True)
+class Observe(Stmt):
+    """``observe_events(patterns) AS event:`` and a block, carried out for each event that matches."""
+
+    patterns: Expr
+    callback: ForEach  # its one name is the event's; its source is null
+    told: str  # the block as it is written
+    bind: str | None = None  # the subscription
+
+
+@dataclass(slots=True, kw_only=True)
 class Do(Stmt):
     """An expression on its own, which is a call; ``F(args) AS x`` is a Bind."""
 
@@ -425,4 +435,6 @@ def blocks_of(statement: Stmt) -> list[Block]:
             return [list(branches)]
         case Try(body=body, handler=handler):
             return [body, handler]
+        case Observe(callback=callback):
+            return [[callback]]
     return []

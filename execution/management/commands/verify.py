@@ -25,6 +25,7 @@ from execution.management.showing import Bar
 from execution.models import Trial
 from execution.services import trial_facts, trial_files, trial_inputs, verifying
 from execution.services.observing import workers_alive
+from execution.services.preferring import Judge
 from execution.services.verifying import Budget
 from execution.shadow.errors import PlanInvalid
 from execution.shadow.plan import PROFILES
@@ -53,6 +54,8 @@ class Command(RegistryCommand):
         )
         parser.add_argument("--profile", default="", choices=["", *PROFILES], help="default: what the control says")
         parser.add_argument("--backend", default="", help="agents of both arms; `recorded` for recorded answers")
+        parser.add_argument("--judge", default="", metavar="CRITERIA", help="ask a judge which answer is better")
+        parser.add_argument("--judge-backend", default="", help="agents of the judge; default: those of the arms")
         parser.add_argument("--repeats", type=int, default=1, help="runs of each arm on one input")
         parser.add_argument("--at-once", type=int, default=8, help="pairs under way at the same time")
         parser.add_argument("--cost-usd", type=float, default=None, help="what all runs may cost together")
@@ -106,6 +109,7 @@ class Command(RegistryCommand):
             repeats=options["repeats"],
             at_once=options["at_once"],
             budget=Budget(cost_usd=options["cost_usd"]),
+            judge=_judge(options),
         )
 
     # ------------------------------------------------------------ carrying out
@@ -193,6 +197,12 @@ class Command(RegistryCommand):
             else f"  Report: {answer['report']}"
         )
         return lines
+
+
+def _judge(options: dict[str, Any]) -> Judge | None:
+    if not options["judge"]:
+        return None
+    return Judge(criteria=options["judge"], backend=options["judge_backend"])
 
 
 def _inputs(options: dict[str, Any], control: Any, user: Any) -> list[trial_inputs.GivenInput]:

@@ -47,6 +47,7 @@ class Run(Emitting):
         self.frames: dict[str, Frame] = {}
         self.statements: int = state["statements"]
         self.emitted = 0  # bytes of this step's effects
+        self.noticed: list[str] = []
 
     # ------------------------------------------------------------ inputs
 
@@ -179,9 +180,9 @@ class Run(Emitting):
                 branch["temps"] = {}
                 return handler
         if branch["parent"] is None:
-            place = {"line": error.line, "column": error.column}
-            self.end("failed", None, {"code": error.code, "message": error.message, **place})
-            return SUSPEND
+            return self._failed(error)
+        if "callback" in branch:
+            return self._failed(error)
         parent = self.branches[branch["parent"]]
         for sibling in parent["wait"]["live"]:
             self.cancel(sibling, besides=branch["id"])
@@ -191,6 +192,11 @@ class Run(Emitting):
         if pc >= 0:
             parent["pc"] = pc
             self.state["ready"].append(parent["id"])
+        return SUSPEND
+
+    def _failed(self, error: ScriptError) -> int:
+        place = {"line": error.line, "column": error.column}
+        self.end("failed", None, {"code": error.code, "message": error.message, **place})
         return SUSPEND
 
     def cancel(self, branch_id: str, besides: str = "") -> None:
@@ -209,11 +215,15 @@ class Run(Emitting):
                 self.effects.append({"kind": "cancel", "seq": wait["seq"]})
         if branch_id in self.state["ready"]:
             self.state["ready"].remove(branch_id)
+        for callback in list(branch.get("callbacks", ())):
+            self.cancel(callback)
         self._forget(branch_id)
 
     def _forget(self, branch_id: str) -> None:
         self.branches.pop(branch_id, None)
         self.frames.pop(branch_id, None)
+        if "observers" in self.state:
+            self.blind(branch_id)
 
     # ------------------------------------------------------------ parallel
 
@@ -224,18 +234,20 @@ class Run(Emitting):
             number, item, index = wait["queue"][wait["next"]]
             wait["queue"][wait["next"]] = None
             wait["next"] += 1
-            branch_id = self._start(f, kinds[number], number, item, index, wait["next"])
+            kind = kinds[number]
+            label = str(wait["next"]) if kind[0] != "one" or not kind[1] else kind[1]
+            branch_id = self.begin(f, kind, label, item, index)
+            self.state["ready"].append(branch_id)
             wait["live"].append(branch_id)
             wait["branches"] = number
 
-    def _start(self, f: Frame, kind: list[Any], number: int, item: Any, index: int, count: int) -> str:
+    def begin(self, f: Frame, kind: list[Any], label: str, item: Any, index: int) -> str:
+        """A new branch inside the frame's own; who begins it says when it goes on."""
         if len(self.branches) > self.limits.branches:
             place = self.linked.places[f.data["pc"]]
             raise LimitExceeded("branches", self.limits.branches, *place)
         branch_id = str(self.state["next_branch"])
         self.state["next_branch"] += 1
-        each = kind[0] != "one"
-        label = str(count) if each or not kind[1] else kind[1]
         branch = {
             "id": branch_id,
             "path": f"{f.data['path']}/{label}",
@@ -249,18 +261,24 @@ class Run(Emitting):
             "temps": {},
             "wait": None,
         }
+        if "quiet" in f.data:
+            branch["quiet"] = True
         self.branches[branch_id] = branch
         inner = self.frame(branch)
-        if each:
+        if kind[0] != "one":
             for name, value in zip(kind[1], item if len(kind[1]) == 2 else [item], strict=True):
                 inner.bind(name, value)
             branch["vars"][INDEX] = index
-        self.state["ready"].append(branch_id)
         return branch_id
 
     def ended_branch(self, f: Frame) -> int:
         """A branch, or the script, came to its end."""
         branch = f.data
+        if branch.get("callbacks"):
+            branch["ending"] = True  # with its last callback
+            return SUSPEND
+        if "callback" in branch:
+            return self.heard(branch)
         if branch["parent"] is None:
             self.state["closing"] = True
             return SUSPEND
@@ -295,6 +313,7 @@ class Run(Emitting):
             self._forget(branch_id)
         root = self.branches["0"]
         root["wait"], root["frames"], root["temps"] = None, [], {}
+        self.blind("0")
         return SUSPEND
 
     def _settle_end(self) -> None:

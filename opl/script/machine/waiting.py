@@ -168,8 +168,7 @@ def _track(pc: int, place: list[int], data: list[Any]) -> Step:
         value = inner(f)
         if type(value) is not dict:
             raise TypeMismatch(f"TRACK takes an object, not {with_article(value)}", *place)
-        f.run.track(f, value, place[0])
-        return after
+        return SUSPEND if f.run.track(f, value, place[0], after) else after
 
     return step
 
@@ -213,6 +212,24 @@ def _most(value: Any, place: list[int]) -> int | None:
     raise BadArgument(f"the limit of PARALLEL is a number of at least 1, not {told}", *place)
 
 
+def _observe(pc: int, place: list[int], patterns: list[Any], branch: list[Any], out: int) -> Step:
+    inner = link(patterns)
+
+    def step(f: Frame) -> int:
+        f.run.observe(f, _globs(inner(f), place), pc)
+        return out
+
+    return step
+
+
+def _globs(value: Any, place: list[int]) -> list[str]:
+    found = value if type(value) is list else [value]
+    for each in found:
+        if type(each) is not str:
+            raise TypeMismatch(f"observe_events needs patterns of event names, not {with_article(each)}", *place)
+    return list(found)
+
+
 def _yield(pc: int, place: list[int], index: int, value: list[Any]) -> Step:
     inner, after, key = owned(value), pc + 1, str(index)
 
@@ -245,6 +262,7 @@ MAKERS: dict[str, Callable[..., Any]] = {
     "wait": _wait,
     "track": _track,
     "parallel": _parallel,
+    "observe": _observe,
     "yield": _yield,
     "end": _end,
     "return": _return,

@@ -22,8 +22,10 @@ Source: docs/language.md, section The wider dialect.
 
 from __future__ import annotations
 
+from opl.errors import Problem
 from opl.script.parser.cursor import Cursor, Unreadable, problem_at
 from opl.script.parser.statements import Statements, own_name
+from opl.script.scanner import scan
 from opl.script.syntax import (
     Append,
     Assert,
@@ -88,6 +90,11 @@ class Dialect(Statements):
                 "FOR": self._for,
             }
         )
+
+    def _inner_block(self, text: str, at: At) -> tuple[Block, list[Problem]]:
+        lines, problems = scan(text)
+        inner = Dialect(lines, problems, text.splitlines(), 1)
+        return inner.block(-1), problems
 
     # ------------------------------------------------------------ variables
 

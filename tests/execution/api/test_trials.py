@@ -189,6 +189,16 @@ class TestSteer:
         assert Channel.objects.get(pattern=api.old.pattern, name="stable").version == api.new
         assert api.post(trial, "adopt").status_code == 409
 
+    @pytest.mark.parametrize("kill", [False, True])
+    def test_ends_a_watch_together_with_its_trial(self, api: Api, kill: bool) -> None:
+        trial = api.decided()
+        watching = Trial.objects.get(pk=api.post(trial, "adopt").json()["watch"]["trial"])
+
+        body = api.post(watching, "cancel", reason="enough", kill=kill).json()
+
+        assert (body["status"], body["watch"]["state"], body["watch"]["reason"]) == ("cancelled", "ended", "enough")
+        assert body["watch"]["ended_at"] is not None
+
     def test_lets_no_stranger_adopt(self, api: Api) -> None:
         trial = api.decided()
         api.client = client_of(make_user(), "verify")
