@@ -53,6 +53,7 @@ class Request:
     data: Mapping[str, Any] = field(default_factory=dict)  # the event's data, whole
     purpose: str = "completion"  # or "optimization", or "judgement", whose reply is the bare value
     seed: int = 0  # of the run
+    world: int | None = None  # seed of the simulated people, None for the run's own; both arms of a pair share it
     attempt: int = 1  # counts from 1; for an effect in doubt it goes on counting
     timeout_seconds: float = 120.0
     idempotency_key: str = ""  # sha256 hex of run and effect key

@@ -162,6 +162,7 @@ def make_request(
     attempt: int,
     timeout: float | None,
     profile: Profile,
+    world: int | None = None,
 ) -> Request:
     """The question as a backend gets it."""
     question = question_of(name, data)
@@ -177,6 +178,7 @@ def make_request(
         data=data,
         purpose=question.purpose,
         seed=seed,
+        world=world,
         attempt=attempt,
         timeout_seconds=DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout,
         idempotency_key=effect_digest(run_id, key),

@@ -110,6 +110,7 @@ def delivery_of(row: tuple[Any, ...], run: Any, data: Any, shape: Any) -> Delive
         attempt=attempts,
         timeout=timeout,
         profile=profile,
+        world=run.policy.get("shadow", {}).get("world"),
     )
     return Delivery(
         run_id=run_id,
@@ -208,6 +209,9 @@ def reply_of(delivery: Delivery, answer: Answer | None, error: AgentError | None
     duration = (ended - started) / 1000
     if answer is not None and answer.duration_seconds is not None:
         duration = answer.duration_seconds
+    if error is not None and error.kind == "timeout":
+        # Also where nobody waited for it, as simulated agents on no clock do.
+        duration = max(duration, delivery.request.timeout_seconds)
     value = asking.reply_value(delivery.request, answer, error, duration)
     return Reply(delivery=delivery, value=value, error=error, answer=answer, at=ended, duration_seconds=duration)
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from execution.services.sessions import Session
 
 TRIALS = "trials"  # the queue of trial runs: workers of their own
-INHERITED = ("trial", "arm", "answers_of", "recorded", "uncharged", "in_batches")
+INHERITED = ("trial", "arm", "world", "answers_of", "recorded", "uncharged", "in_batches")
 
 
 class Kind(StrEnum):

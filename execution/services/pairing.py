@@ -215,7 +215,12 @@ def start_again(trial: Trial, pair: TrialPair, lost: ArmRun, now: datetime) -> N
 def start_run(trial: Trial, pair: TrialPair, arm: Arm, number: int, attempt: int, now: datetime) -> None:
     """One run of an arm, kept apart from the world."""
     version = trial.control if arm is Arm.CONTROL else trial.candidate
-    shadow: dict[str, Any] = {"trial": trial.pk, "arm": str(arm), "criterion": [trial.success_when, trial.score]}
+    shadow: dict[str, Any] = {
+        "trial": trial.pk,
+        "arm": str(arm),
+        "criterion": [trial.success_when, trial.score],
+        "world": world_of(bytes(trial.seed), pair.position),
+    }
     if trial.in_batches:
         shadow["in_batches"] = True
     options: dict[str, Any] = {"user": trial.started_by, "backend": trial.backend, "policy": {"limits": trial.caps}}
@@ -250,6 +255,12 @@ def seed_of(seed: bytes, position: int, arm: Arm, number: int, attempt: int) -> 
     """A run's seed, drawn from the trial's; the arms differ, so that equal versions show their noise."""
     told = f"{position}/{arm}/{number}/{attempt}".encode()
     return int.from_bytes(hashlib.sha256(b"opl-trial-run\0" + seed + told).digest()[:8], "big") >> (64 - SEED_BITS)
+
+
+def world_of(seed: bytes, position: int) -> int:
+    """The seed of the people whom simulated arms of a pair meet: the same for both, so that the versions are compared."""
+    told = f"{position}".encode()
+    return int.from_bytes(hashlib.sha256(b"opl-trial-world\0" + seed + told).digest()[:8], "big") >> (64 - SEED_BITS)
 
 
 # ---------------------------------------------------------------- settling

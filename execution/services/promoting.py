@@ -111,7 +111,8 @@ def check(trial: Trial, user: Any) -> None:
 
 def obstacle(trial: Trial) -> str:
     """Why the candidate cannot be adopted, "" when it can."""
-    if trial.mode == TrialMode.WATCH or trial.status != TrialStatus.DECIDED or not Outcome(trial.outcome).adopts:
+    has_verdict = trial.mode in (TrialMode.BATCH, TrialMode.LIVE) and trial.status == TrialStatus.DECIDED
+    if not has_verdict or not Outcome(trial.outcome).adopts:
         return "only a trial whose verdict is `promote` or `promote_scoped` adopts its candidate"
     if trial.adopted_at is not None:
         return "the candidate was adopted already"

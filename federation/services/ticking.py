@@ -26,6 +26,7 @@ from federation.protocol import limits
 from federation.services import (
     identities,
     quarantining,
+    remembering,
     segmenting,
     sharing,
     statistics,
@@ -69,7 +70,7 @@ def tick(now: datetime | None = None) -> Ticked:
 
 
 def _round(now: datetime) -> Ticked:
-    node = identities.node()
+    node = remembering.checked(identities.node())
     signed = sharing.notice(now=now)
     storing.number()
     done = Ticked(signed=signed, peers=0, scanned=0, settled=0)
@@ -177,6 +178,7 @@ def tidy(*, now: datetime) -> None:
 
 def _take_lease(now: datetime) -> bool:
     free = Q(ticking_until__isnull=True) | Q(ticking_until__lt=now)
+    free |= Q(ticking_until__gt=now + LEASE)  # no lease is that long: it was taken under a wrong clock
     return bool(ThisNode.objects.filter(pk=1).filter(free).update(ticking_until=now + LEASE))
 
 

@@ -23,7 +23,7 @@ from opl.script.choosing import chosen, options_shown
 from opl.script.compiler import compile_script
 from opl.script.effects import Effect, EventEffect, Input, child_result, completion_result, timed_out
 from opl.script.machine import check_inputs, start, step, variables
-from opl.script.rehearse import simulated
+from opl.script.rehearse import plausible, simulated
 from opl.script.rehearse.agents import DEFAULT_LATENCY_SECONDS, Cast, Line
 from opl.script.values import copy, normal_number, normalise, stringify, to_text
 from opl.script.world import EMITTED, LOCAL_EVENTS, World, names_of
@@ -226,7 +226,7 @@ class Stage:
         self.record.simulated.add(agent_id)
         draw, count = self._draw(agent_id)
         if optimizes:
-            answer: Any = simulated.optimization(data, effect["shape"], draw)
+            answer: Any = plausible.optimization(data, effect["shape"], draw)
         else:
             answer = simulated.completion(effect["shape"], draw, agent_id, count)
         return self._completed(agent_id, answer, None)
@@ -270,7 +270,7 @@ class Stage:
         self.record.simulated.add(pattern)
         draw, _ = self._draw(f"pattern {pattern}")
         shape = effect["shape"]
-        told = simulated.fill(shape, draw) if shape and shape.get("properties") else f"Simulated result of {pattern}"
+        told = plausible.fill(shape, draw) if shape and shape.get("properties") else f"Simulated result of {pattern}"
         return self._soon(child_result(run_id=0, status="succeeded", succeeded=True, result=told, error=None))
 
     def own_strategy(self, data: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -320,8 +320,8 @@ class Stage:
             return Planned(value=holds) if holds is not None else self._soon(count < 3)
         shape = effect["shape"]
         if holds is None and shape and shape.get("properties"):
-            return self._soon(simulated.fill(shape, draw))
-        score = simulated.fill({"type": "number"}, draw, "score")
+            return self._soon(plausible.fill(shape, draw))
+        score = plausible.fill({"type": "number"}, draw, "score")
         if holds is not None:
             return Planned(value={"met": holds, "score": int(holds), "reason": "computed"})
         return self._soon({"met": score >= 0.5, "score": score, "reason": f"simulated judgement {count}"})

@@ -133,27 +133,54 @@ class TestRecheck:
         assert run("recheck", str(tmp_path / "none.json"))[0] == 1
 
 
+@pytest.mark.timeout(300)
 class TestLibrary:
     """The trial that the manual names: the adaptive tournament against the plain one, offline."""
 
-    @pytest.mark.slow
-    @pytest.mark.timeout(300)
-    def test_tournament_v2_against_the_plain_one_ends_with_a_verdict(self, root: User, tmp_path: Path) -> None:
+    @pytest.fixture
+    def library(self, root: User, monkeypatch: pytest.MonkeyPatch) -> None:
         libraries.load(folder=ROOT / "library", now=NOW)
-        inputs = tmp_path / "inputs.yaml"
-        inputs.write_text("".join(f"- challenge: Explain proverb {n}\n" for n in range(20)), "utf-8")
+        # The lot is drawn once and for all, so that the verdict is always the same.
+        monkeypatch.setattr("execution.services.verifying.secrets.token_bytes", lambda size: b"7" * size)
+
+    def test_promotes_tournament_v2_against_the_plain_one(self, library: None, tmp_path: Path) -> None:
         report = tmp_path / "report.json"
-        words = ("verify", "library/tournament_v2", "--against", "library/tournament", "--inputs", str(inputs))
+        words = ("verify", "library/tournament_v2", "--against", "library/tournament", "--profile", "quick")
 
         body: dict[str, Any] = json.loads(run(*words, "--report", str(report), "--json")[1])
 
-        assert body["status"] == "decided" and body["outcome"] != "needs_more"
-        assert body["pairs"]["settled"] <= 400 and body["pairs"]["missing"] == 0
-        assert body["simulated"] is True
+        assert (body["status"], body["outcome"], body["simulated"]) == ("decided", "promote", True)
+        assert body["pairs"]["settled"] <= 200 and body["pairs"]["missing"] == 0
+        means = {row["metric"]: row["mean"] for row in body["metrics"]}
+        assert means["quality"] > -0.05 and means["latency"] > 0
+        assert run("recheck", str(report))[1].startswith("confirmed promote")
+        for changed in (
+            report.read_bytes().replace(b"0", b"1", 1),
+            report.read_bytes().replace(b"promote", b"promotd", 1),
+        ):
+            report.write_bytes(changed)
+            assert run("recheck", str(report))[0] == 1
+
+    def test_does_not_promote_the_plain_one_against_itself(self, library: None) -> None:
+        words = ("verify", "library/tournament", "--against", "library/tournament", "--profile", "quick")
+
+        body: dict[str, Any] = json.loads(run(*words, "--json")[1])
+
+        assert body["status"] == "decided" and body["outcome"] in ("reject_futile", "inconclusive")
+
+    @pytest.mark.slow
+    def test_takes_at_most_400_pairs_on_given_inputs_by_the_standard_profile(
+        self, library: None, tmp_path: Path
+    ) -> None:
+        inputs = tmp_path / "inputs.yaml"
+        inputs.write_text("".join(f"- challenge: Explain proverb {n}\n" for n in range(20)), "utf-8")
+        words = ("verify", "library/tournament_v2", "--against", "library/tournament", "--inputs", str(inputs))
+
+        body: dict[str, Any] = json.loads(run(*words, "--json")[1])
+
+        assert (body["status"], body["outcome"]) == ("decided", "promote")
+        assert body["pairs"]["settled"] <= 400
         assert Trial.objects.get().profile == "standard"
-        assert run("recheck", str(report))[0] == 0
-        report.write_bytes(report.read_bytes().replace(b"0", b"1", 1))
-        assert run("recheck", str(report))[0] == 1
 
 
 class TestSteering:
