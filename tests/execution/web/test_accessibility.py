@@ -6,14 +6,29 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import resolve
 
+from execution.models import Trial
 from execution.services import starting
+from execution.services.preferring import Judge
 from execution.worker import run_until_idle
 from registry.models import Pattern
 from tests.browser import browser, browser_page, sideways, violations  # noqa: F401  fixtures
 from tests.execution.trials import GOOD_ON, PLAIN, carry_out, good_on, make_trial, next_version
 from tests.execution.web.test_pages import BROKEN, SCRIPT
 from tests.registry.factories import make_user, make_version
+
+# The pages that the tests below look at, by the names of their addresses; test_urls holds them to all there are.
+RUN_PAGES = {"execution:run", "execution:effect", "home", "registry:health"}
+TRIAL_PAGES = {
+    "execution:trial", "execution:trial-adopt", "execution:trial-cancel", "execution:trial-pairs", "execution:trials",
+    "execution:trials-stop", "execution:pattern-trials", "execution:try", "registry:leaderboards", "registry:counting",
+}  # fmt: skip
+
+
+def names_of(paths: list[str]) -> set[str]:
+    return {resolve(path.split("?")[0]).view_name for path in paths}
+
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -31,7 +46,9 @@ class TestRunPages:
         runs = [starting.start(version=version, user=ada, now=version.published_at, seed=7) for version in versions]
         run_until_idle()
         found = []
-        for path in [*(f"/runs/{run.pk}/" for run in runs), f"/runs/{runs[0].pk}/effects/1/", "/", "/health/"]:
+        paths = [*(f"/runs/{run.pk}/" for run in runs), f"/runs/{runs[0].pk}/effects/1/", "/", "/health/"]
+        assert names_of(paths) == RUN_PAGES
+        for path in paths:
             browser_page.goto(live_server.url + path)
             for width, scheme in ((1280, "light"), (390, "dark")):
                 browser_page.set_viewport_size({"width": width, "height": 900})
@@ -69,14 +86,28 @@ class TestTrialPages:
         old, new, ada = family
         done = carry_out(make_trial(old, new, 80, user=ada, backend="plain"))
         fresh = make_trial(old, old, 30, user=ada)
+        # The examination of its judge is a trial with a page of its own.
+        judged = make_trial(old, new, 30, user=ada, judge=Judge(criteria="More helpful"))
+        exam = Trial.objects.get(follows=judged)
+        type(ada).objects.filter(pk=ada.pk).update(is_staff=True, is_superuser=True)
         found = []
         paths = [
             f"/trials/{done.pk}/",
             f"/trials/{fresh.pk}/",
             f"/trials/{done.pk}/adopt/",
             f"/trials/{done.pk}/pairs/",
+            f"/trials/{judged.pk}/",
+            f"/trials/{exam.pk}/",
+            f"/trials/{fresh.pk}/cancel/",
+            "/trials/",
+            "/trials/stop/",
+            "/patterns/ada/vote/trials/",
+            "/patterns/ada/vote/verify/",
+            "/leaderboards/",
+            "/help/counting/",
         ]
-        for path in [*paths, "/trials/", "/patterns/ada/vote/trials/", "/patterns/ada/vote/verify/"]:
+        assert names_of(paths) == TRIAL_PAGES
+        for path in paths:
             browser_page.goto(live_server.url + path)
             for width, scheme in ((1280, "light"), (390, "dark")):
                 browser_page.set_viewport_size({"width": width, "height": 900})
