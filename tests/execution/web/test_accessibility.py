@@ -12,7 +12,7 @@ from execution.models import Trial
 from execution.services import starting
 from execution.services.preferring import Judge
 from execution.worker import run_until_idle
-from registry.models import Pattern
+from registry.models import Pattern, User
 from tests.browser import browser, browser_page, sideways, violations  # noqa: F401  fixtures
 from tests.execution.trials import GOOD_ON, PLAIN, carry_out, good_on, make_trial, next_version
 from tests.execution.web.test_pages import BROKEN, SCRIPT
@@ -140,3 +140,61 @@ class TestTrialPages:
         assert before >= 1
         assert len(asked) == before
         assert violations(browser_page) == []
+
+
+class TestWithoutScripts:
+    @pytest.fixture
+    def plain_page(self, browser: Any, live_server: Any, settings: Any) -> Any:  # noqa: F811
+        """A tab that runs no scripts, in which ada is signed in."""
+        settings.AGENT_BACKENDS = PLAIN
+        context = browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 900})
+        client = Client()
+        client.force_login(make_user("ada"))
+        context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
+        yield context.new_page()
+        context.close()
+
+    def test_a_trial_is_started_watched_and_adopted(self, live_server: Any, plain_page: Any) -> None:
+        ada = User.objects.get(username="ada")
+        old = good_on(4, owner=ada.own_owner, name="vote")
+        new = next_version(old, GOOD_ON.format(share=9))
+        Pattern.objects.filter(pk=old.pattern_id).update(newest=new)
+        page = plain_page
+        page.goto(f"{live_server.url}/patterns/ada/vote/verify/")
+        page.select_option("[name=candidate]", "1.1.0")
+        page.select_option("[name=control]", "1.0.0")
+        page.check("[name=source][value=lines]")
+        page.fill("[name=lines]", "\n".join(f'{{"n": {n}}}' for n in range(80)))
+        page.select_option("[name=backend]", "plain")
+        page.click("button[name=estimate]")
+        estimated = page.inner_text("#expected")
+
+        page.click("button[name=start]")
+        refreshes = page.locator("noscript meta[http-equiv=refresh]").count()
+        carry_out(Trial.objects.latest("pk"))
+        page.reload()
+        page.click("text=Adopt")
+        page.click("main button.primary")
+
+        assert "80 at most" not in estimated and "pairs expected" in estimated
+        assert refreshes == 1
+        assert "stable of ada/vote is 1.1.0 now." in page.inner_text("main")
+
+    def test_all_tabs_of_a_pattern_are_in_sight(self, live_server: Any, plain_page: Any) -> None:
+        make_version("seen", user=User.objects.get(username="ada"))
+        plain_page.goto(f"{live_server.url}/patterns/ada/seen/provenance/")
+
+        box = plain_page.locator(".tabs [aria-current]").bounding_box()
+
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
+
+
+class TestTabs:
+    def test_the_current_one_is_in_sight_on_a_telephone(self, live_server: Any, browser_page: Any) -> None:  # noqa: F811
+        make_version("seen", user=make_user("ada"))
+        browser_page.set_viewport_size({"width": 390, "height": 900})
+        browser_page.goto(f"{live_server.url}/patterns/ada/seen/provenance/")
+
+        box = browser_page.locator(".tabs [aria-current]").bounding_box()
+
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
