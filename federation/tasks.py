@@ -13,7 +13,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from federation.models import Peer
-from federation.services import quarantining, syncing, ticking
+from federation.services import syncing, ticking
 
 TICK_SECONDS = 5.0
 # For ``beat_schedule`` of the Celery application.
@@ -37,5 +37,4 @@ def sync_peer(peer_id: int, **_: Any) -> None:
 @shared_task(name="federation.tasks.scan")
 def scan(**_: Any) -> None:
     """Look at what arrived."""
-    while quarantining.scan_pending(now=timezone.now()):
-        pass
+    ticking.scan_all(now=timezone.now())

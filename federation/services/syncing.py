@@ -14,6 +14,7 @@ Source: OPL-Fed/1, "Feed rules".
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,13 +27,30 @@ from federation import transport
 from federation.errors import FederationError, PeerMisbehaved, PeerRefused, SwitchedOff, TransportFailure, Unable
 from federation.models import Peer, RootDocument, Statement
 from federation.protocol import feed, fields, limits, pushing, session, strictjson
-from federation.protocol.exchange import Answer, Ask, Session, Settled, Summary, Take, Transport, drive, fetched
+from federation.protocol.exchange import (
+    AheadTransport,
+    Answer,
+    Ask,
+    Session,
+    Settled,
+    Summary,
+    Take,
+    Transport,
+    drive,
+    fetched,
+)
 from federation.protocol.feed import BadLine, Cursor, Line
+from federation.protocol.problems import Refused
 from federation.services import accepting, identities, quotas, receiving, showing, trusting
 from federation.services.showing import Viewer
 
 EVERY_SECONDS = 60  # between two looks at a peer that said nothing
 LEASE = timedelta(seconds=180)
+PART_ITEMS = 1_000  # lines of a segment that are stored in one transaction
+MOST_SEGMENTS = 2_000
+
+log = logging.getLogger(__name__)
+
 Progress = Callable[[str, int], None]  # what, how many so far
 
 
@@ -94,13 +112,12 @@ def sync(peer: Peer, *, now: datetime, progress: Progress = _silent, carrier: Tr
     report = Report(peer=peer)
     try:
         _judge_ready(peer)
-        through = carrier or trusting.connect(peer)
         try:
-            pull(peer, through, report, now=now, progress=progress)
+            _pull(peer, carrier, report, now=now, progress=progress)
         except TransportFailure as failure:
             if "unknown key" not in failure.reason or carrier is not None or not trusting.refresh_roots(peer, now=now):
                 raise
-            pull(peer, trusting.connect(peer), report, now=now, progress=progress)
+            _pull(peer, None, report, now=now, progress=progress)
     except CursorMoved:
         pass
     except (TransportFailure, PeerRefused, PeerMisbehaved, SwitchedOff, Unable) as error:
@@ -110,8 +127,29 @@ def sync(peer: Peer, *, now: datetime, progress: Progress = _silent, carrier: Tr
     return report
 
 
-def pull(peer: Peer, through: Transport, report: Report, *, now: datetime, progress: Progress = _silent) -> Summary:
-    """Read a peer's feed to its end, after a reset by comparing sets first."""
+def _pull(peer: Peer, carrier: Transport | None, report: Report, *, now: datetime, progress: Progress) -> None:
+    if carrier is not None:
+        pull(peer, carrier, report, now=now, progress=progress)
+        return
+    with transport.ReadingAhead(trusting.connect(peer)) as through:
+        pull(peer, through, report, now=now, progress=progress, ahead=through)
+
+
+def pull(
+    peer: Peer,
+    through: Transport,
+    report: Report,
+    *,
+    now: datetime,
+    progress: Progress = _silent,
+    ahead: AheadTransport | None = None,
+) -> Summary:
+    """
+    Read a peer's feed to its end, after a reset by comparing sets first.
+
+    Args:
+        ahead: ``through`` once more, where it may fetch while lines are stored.
+    """
     own = identities.node().node_id
     expected: list[Cursor | None] = [peer.cursor]
 
@@ -125,9 +163,9 @@ def pull(peer: Peer, through: Transport, report: Report, *, now: datetime, progr
         found = drive(session.recover(showing.held_ids(), sender=peer.node_id, own=own), through, take=take)
         _offer_lost(peer, found, through, report, now=now)
     elif peer.cursor is None and "segments" in peer.features:
-        _backfill(peer, through, take, own=own)
+        _backfill(peer, through, take, own=own, is_spent=lambda: quotas.is_spent(peer, now=now), ahead=ahead)
     reading = session.sync(expected[0], held=showing.held_ids, sender=peer.node_id, own=own, limit=limits.PAGE_ITEMS)
-    summary = drive(_within_quota(reading, peer, now=now), through, take=take)
+    summary = drive(_within_quota(reading, peer, now=now), through, take=take, ahead=ahead)
     report.cursor = str(summary.cursor or "")
     return summary
 
@@ -284,25 +322,56 @@ def _offer_lost(peer: Peer, found: Summary, through: Transport, report: Report, 
 # ---------------------------------------------------------------- segments
 
 
-def _backfill(peer: Peer, through: Transport, take: Callable[[Take], None], *, own: str) -> None:
-    """A first meeting: read the peer's immutable segments, then go on from where they end."""
-    listed = fields.obj(strictjson.loads(fetched(through.fetch(Ask(method="GET", path="/fed/v1/segments"))).body), "it")
-    entries = listed.get("segments")
-    if not isinstance(entries, list) or not entries:
-        return
-    epoch = _epoch_of(through)
+def _backfill(
+    peer: Peer,
+    through: Transport,
+    take: Callable[[Take], None],
+    *,
+    own: str,
+    is_spent: Callable[[], bool],
+    ahead: AheadTransport | None = None,
+) -> None:
+    """
+    A first meeting: read the peer's immutable segments, then go on from where they end.
+
+    A segment that cannot be had, or is not what it should be, ends this: the
+    pages of the feed hold the same statements.
+
+    Args:
+        is_spent: whether the peer's share of the day is used up; asked before each part.
+    """
+    try:
+        asks = _segments(through)
+        epoch = _epoch_of(through) if asks else ""
+        for (ask, last), then in zip(asks, [*asks[1:], None], strict=True):
+            body = fetched(through.fetch(ask)).body
+            if then is not None and ahead is not None:
+                ahead.begin(then[0])
+            opened = transport.unpacked(body, largest=limits.SEGMENT_BYTES)
+            for part, end in _parts(opened, last):
+                if is_spent():
+                    return
+                lines = tuple(_placed(line, sender=peer.node_id, own=own) for line in part)
+                take(Take(lines=lines, cursor=Cursor(epoch, end)))
+    except (TransportFailure, PeerRefused, Refused) as error:
+        log.info("the segments of %s were not read to their end: %s", peer, error)
+
+
+def _segments(through: Transport) -> list[tuple[Ask, int]]:
+    """What to ask for, segment by segment, with the last number in each; as far as they follow one another."""
+    answer = fetched(through.fetch(Ask(method="GET", path="/fed/v1/segments")))
+    entries = fields.obj(strictjson.loads(answer.body), "the answer").get("segments")
+    found: list[tuple[Ask, int]] = []
     last = 0
-    for entry in entries[:2_000]:
+    for entry in entries[:MOST_SEGMENTS] if isinstance(entries, list) else ():
         told = fields.obj(entry, "a segment")
         if fields.integer(told.get("first"), "first", least=1) != last + 1:
-            return
+            break
         last = fields.integer(told.get("last"), "last", least=last + 1)
         name = fields.digest(told.get("sha256"), "sha256")
-        body = fetched(through.fetch(Ask(method="GET", path=f"/fed/v1/segments/{name}"))).body
-        opened = transport.unpacked(body, largest=transport.SEGMENT_BYTES)
-        for part, end in _parts(opened, last):
-            lines = tuple(_placed(line, sender=peer.node_id, own=own) for line in part)
-            take(Take(lines=lines, cursor=Cursor(epoch, end)))
+        size = fields.integer(told.get("bytes"), "bytes", most=limits.SEGMENT_BYTES)
+        found.append((Ask(method="GET", path=f"/fed/v1/segments/{name}", answer_bytes=size), last))
+    return found
 
 
 def _epoch_of(through: Transport) -> str:
@@ -312,19 +381,13 @@ def _epoch_of(through: Transport) -> str:
 
 
 def _parts(opened: bytes, last: int) -> Iterable[tuple[list[Line | BadLine], int]]:
-    """A segment in pages; the last of them ends where the segment does."""
+    """A segment in parts, each for one transaction; the last of them ends where the segment does."""
     raws = [raw for raw in opened.split(b"\n") if raw.strip()]
-    for start in range(0, len(raws), limits.PAGE_ITEMS):
-        part = b"\n".join(raws[start : start + limits.PAGE_ITEMS])
-        found = list(_lines(part))
-        is_last = start + limits.PAGE_ITEMS >= len(raws)
+    for start in range(0, len(raws), PART_ITEMS):
+        found = [feed.read_raw(raw, numbered=True) for raw in raws[start : start + PART_ITEMS]]
+        is_last = start + PART_ITEMS >= len(raws)
         numbers = [line.seq for line in found if line.seq is not None]
         yield found, last if is_last or not numbers else max(numbers)
-
-
-def _lines(part: bytes) -> Iterable[Line | BadLine]:
-    for raw in part.split(b"\n"):
-        yield from feed.read_lines(raw, numbered=True, most=1)
 
 
 def _placed(line: Line | BadLine, *, sender: str, own: str) -> Line | BadLine:

@@ -135,7 +135,9 @@ class TestSegments:
         taken: list[Any] = []
 
         own = identities.node()
-        syncing._backfill(Peer(node_id=own.node_id), remote, taken.append, own=remote.identity.id)
+        syncing._backfill(
+            Peer(node_id=own.node_id), remote, taken.append, own=remote.identity.id, is_spent=lambda: False
+        )
 
         assert sum(len(step.lines) for step in taken) == 12
         assert taken[-1].cursor == feed.Cursor(own.epoch, 12)
