@@ -342,7 +342,9 @@ def _backfill(
     """
     try:
         asks = _segments(through)
-        epoch = _epoch_of(through) if asks else ""
+        if not asks:
+            return
+        epoch = _epoch_of(through)
         for (ask, last), then in zip(asks, [*asks[1:], None], strict=True):
             body = fetched(through.fetch(ask)).body
             if then is not None and ahead is not None:
