@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import secrets
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from typing import Any
 import httpx2
 import zstandard
 from django.conf import settings
+from django.utils import timezone
 
 from federation.errors import SwitchedOff, TransportFailure
 from federation.protocol import limits, messages
@@ -47,7 +47,7 @@ class PeerTransport:
     key: SecretKey  # of this node
     peer_keys: Mapping[str, bytes]  # keyid → raw key of who may answer
     door: Door
-    clock: Callable[[], float] = field(default=time.time)  # seconds since the epoch
+    clock: Callable[[], float] = field(default=lambda: timezone.now().timestamp())  # seconds since the epoch
 
     def fetch(self, ask: Ask) -> Answer:
         """

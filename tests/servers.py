@@ -24,6 +24,7 @@ from pathlib import Path
 
 APT_PACKAGES = {"redis-server": "redis-server", "postgres": "postgresql", "chromium": "chromium", "npm": "npm"}
 MOCK_FOLDER = Path(__file__).parent / "mock_messages_api"
+NEGENTROPY_FOLDER = Path(__file__).parent / "negentropy_peer"
 START_PATIENCE_SECONDS = 30.0
 
 
@@ -154,6 +155,13 @@ def messages_api(fixtures: Path) -> Iterator[str]:
         stop(process)
 
 
+def negentropy_peer() -> list[str]:
+    """The command that speaks negentropy as others wrote it (npm ``applesauce-relay`` and ``nostr-tools``)."""
+    if not (NEGENTROPY_FOLDER / "node_modules" / "applesauce-relay").is_dir():
+        raise MissingService("applesauce-relay is not installed; `make test` brings it where npm works")
+    return [binary("node"), str(NEGENTROPY_FOLDER / "peer.js")]
+
+
 def chromium() -> str:
     """The path of Debian's Chromium."""
     return binary("chromium")
@@ -166,8 +174,10 @@ def install() -> None:
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         subprocess.run(["apt-get", "update", "-qq"], check=False, env=quiet)
         subprocess.run(["apt-get", "install", "-y", "-qq", *missing], check=False, env=quiet, stdout=subprocess.DEVNULL)
-    if (MOCK_FOLDER / "package.json").is_file() and not (MOCK_FOLDER / "node_modules").is_dir() and _there("npm"):
-        subprocess.run(["npm", "ci", "--silent", "--no-fund", "--no-audit"], check=False, cwd=MOCK_FOLDER)
+    for folder in (MOCK_FOLDER, NEGENTROPY_FOLDER):
+        if not (folder / "node_modules").is_dir() and _there("npm"):
+            command = ["npm", "ci", "--silent", "--no-fund", "--no-audit", "--ignore-scripts"]
+            subprocess.run(command, check=False, cwd=folder)
     for name, package in APT_PACKAGES.items():
         if not _there(name):
             print(f"{name} is missing (Debian package {package}); tests that need it are skipped")

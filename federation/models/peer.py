@@ -7,13 +7,13 @@ so a dead peer costs a live one nothing.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import models
 from django.db.models import Q
 
-from federation.protocol.backoff import Health
+from federation.protocol.backoff import LONGEST_SECONDS, Health
 from federation.protocol.feed import Cursor
 from federation.protocol.tiers import RULES, Tier
 
@@ -28,7 +28,14 @@ class PeerQuerySet(models.QuerySet["Peer"]):
     def due(self, now: datetime) -> PeerQuerySet:
         """Trusted ones that may be asked now; those that answer come before those that fail."""
         ready = Q(next_try_at__lte=now) | Q(is_poked=True, failures=0)
+        # No wait is that long: it was set while this node's clock was ahead.
+        ready |= Q(next_try_at__gt=now + timedelta(seconds=LONGEST_SECONDS))
         return self.trusted().exclude(base_url="").filter(ready).order_by("failures", "next_try_at")
+
+    def due_for_revocations(self, now: datetime, *, every_seconds: int) -> PeerQuerySet:
+        """Those to be asked for withdrawals, whatever their back-off says; those that answer come first."""
+        before = Q(revocations_at__isnull=True) | Q(revocations_at__lte=now - timedelta(seconds=every_seconds))
+        return self.trusted().exclude(base_url="").filter(before).order_by("failures", "revocations_at")
 
 
 class Peer(models.Model):
@@ -47,12 +54,14 @@ class Peer(models.Model):
     asked_them_at = models.DateTimeField(null=True, blank=True, help_text="When we sent ours.")
     approved_there = models.BooleanField(default=False, help_text="Its last answer was that of an approved peer.")
     features = models.JSONField(default=list)
+    looked_at = models.DateTimeField(null=True, blank=True, help_text="When its well-known document was read last.")
     created_at = models.DateTimeField()
 
     cursor_epoch = models.CharField(max_length=32, blank=True)
     cursor_seq = models.PositiveBigIntegerField(default=0)
     revocations_epoch = models.CharField(max_length=32, blank=True)
     revocations_seq = models.PositiveBigIntegerField(default=0)
+    revocations_at = models.DateTimeField(null=True, blank=True, help_text="When withdrawals were asked for last.")
     acked_seq = models.PositiveBigIntegerField(default=0, help_text="Up to where it has read our feed.")
     must_recover = models.BooleanField(default=False, help_text="Reconcile before the next pull.")
     is_poked = models.BooleanField(default=False, help_text="It said that something is new.")

@@ -64,7 +64,10 @@ Begin = Callable[[Sequence[bytes]], UnderWay]
 
 def examine(payload: bytes) -> Examined:
     """Read and scan the release in a payload that was judged when it came."""
-    predicate = strictjson.loads(payload)["predicate"]
+    try:
+        predicate = strictjson.loads(payload)["predicate"]
+    except Refused:
+        return Examined(name="", requires={}, refused="unsafe-document: its text was erased")
     found: dict[str, Any] = {"name": predicate["name"], "requires": predicate["requires"]}
     try:
         document = scanning.open_release(predicate)

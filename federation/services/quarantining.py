@@ -23,7 +23,7 @@ from federation.models import Peer, QuarantineItem, QuarantineStep, Statement
 from federation.protocol import quarantine
 from federation.protocol.quarantine import TRANSITIONS, Event
 from federation.protocol.tiers import RULES, Reannounce, Tier
-from federation.services import identities, storing
+from federation.services import blocking, identities, storing
 from registry.errors import RegistryError
 from registry.models import Channel, LineageEdge, Owner, Pattern, PatternVersion, User, Via
 from registry.models.names import name_from
@@ -84,6 +84,8 @@ def admit(
     row = item.statement
     if row.is_held_back:
         raise Unable(f"{item} is held back: {item.reason}")
+    if blocking.is_blocked(row.signer):
+        raise Unable(f"the author of {item} is blocked here; unblock it first")
     try:
         with transaction.atomic():
             version = _publish(row, peer=item.peer, now=now)
@@ -114,14 +116,8 @@ def approve(item: QuarantineItem, *, reason: str, now: datetime, actor: User) ->
 
 
 def block_author(item: QuarantineItem, *, reason: str, now: datetime, actor: User) -> int:
-    """Refuse everything of this author that waits here; answers how much that was."""
-    waiting = QuarantineItem.objects.filter(statement__signer=item.statement.signer).select_related("statement")
-    refused = 0
-    for each in waiting:
-        if Event.REFUSED in TRANSITIONS[each.current]:
-            step(each, Event.REFUSED, reason=reason or "the author is blocked here", now=now, actor=actor)
-            refused += 1
-    return refused
+    """Block the author of this object; answers how much of it waited here and is refused."""
+    return blocking.block(item.statement.signer, reason=reason, now=now, actor=actor)
 
 
 def expire(*, now: datetime) -> int:

@@ -151,6 +151,11 @@ def _conditions(value: Any) -> Iterator[_Found]:
             yield _Found(pointer=pointer_of(*path), title=path[-1], role=Role.CONDITION, formal=True)
 
 
+def source_at(loaded: Loaded, *, pointer: str, title: str, role: Role) -> ScriptSource:
+    """The text at a pointer as a piece of script."""
+    return _source(loaded, _Found(pointer=pointer, title=title, role=role, formal=True))
+
+
 def _source(loaded: Loaded, found: _Found) -> ScriptSource:
     node = loaded.node(found.pointer)
     if node is None:  # found by walking the same value, so it is there

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from rest_framework.test import APIClient
 
 import execution.errors
 import federation.errors
@@ -19,6 +20,7 @@ from execution.shadow.errors import ShadowError
 from federation.protocol.problems import FederationError
 from hub import problems
 from opl.errors import OplError, Problem
+from tests.registry.factories import make_user
 
 for package in ("opl", "registry.services", "execution.agents", "execution.services", "federation.protocol", "hub.mcp"):
     for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
@@ -85,12 +87,15 @@ class TestEveryError:
         assert (type(again), str(again), again.args) == (kind, str(error), error.args)
 
     def test_has_a_code_a_text_and_an_answer(self, kind: type[Exception]) -> None:
-        answer = problems.from_error(example(kind))
+        error = example(kind)
+
+        answer = problems.from_error(error)
 
         assert answer["code"]
         assert len(answer["detail"]) > 3
         assert 400 <= answer["status"] < 600
         assert kind.__doc__
+        assert problems.is_ours(error) or not hasattr(kind, "status")
 
     def test_is_drawn_in_the_tree_of_its_package(self, kind: type[Exception]) -> None:
         trees = " ".join(
@@ -115,3 +120,15 @@ class TestCodes:
             code = vars(kind).get("code")
             if isinstance(code, str):
                 assert owners.setdefault(code, kind) is kind, (code, kind, owners[code])
+
+
+class TestMethods:
+    @pytest.mark.django_db
+    def test_that_an_address_does_not_take_are_answered_with_those_it_does(self) -> None:
+        client = APIClient()
+        client.force_authenticate(make_user())
+
+        answer = client.delete("/api/v1/search")
+
+        assert answer.status_code == 405
+        assert answer.json()["detail"] == "this address takes GET, HEAD, OPTIONS"
