@@ -26,7 +26,7 @@ from django.db.models import Q
 from federation import transport
 from federation.errors import FederationError, PeerMisbehaved, PeerRefused, SwitchedOff, TransportFailure, Unable
 from federation.models import Peer, RootDocument, Statement
-from federation.protocol import feed, fields, limits, pushing, session, strictjson
+from federation.protocol import limits, pushing, session, strictjson
 from federation.protocol.exchange import (
     AheadTransport,
     Answer,
@@ -37,19 +37,26 @@ from federation.protocol.exchange import (
     Take,
     Transport,
     drive,
-    fetched,
 )
-from federation.protocol.feed import BadLine, Cursor, Line
+from federation.protocol.feed import Cursor, Line
 from federation.protocol.problems import Refused
-from federation.services import accepting, bulk, identities, quotas, receiving, remembering, showing, trusting
+from federation.services import (
+    accepting,
+    backfilling,
+    bulk,
+    identities,
+    quotas,
+    receiving,
+    remembering,
+    showing,
+    trusting,
+)
 from federation.services.showing import Viewer
 
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 60  # between two looks at a peer that said nothing
 LEASE = timedelta(seconds=180)
-PART_ITEMS = 1_000  # lines of a segment that are stored in one transaction
-MOST_SEGMENTS = 2_000
 LOOKED_EVERY = timedelta(days=1)  # between two readings of a peer's well-known document
 Progress = Callable[[str, int], None]  # what, how many so far
 
@@ -179,7 +186,7 @@ def pull(
         _judge_returned(returned)
         _offer_lost(peer, found, through, report, now=now)
     elif peer.cursor is None and "segments" in peer.features:
-        _backfill(peer, through, take, own=own, is_spent=lambda: quotas.is_spent(peer, now=now), ahead=ahead)
+        backfilling.backfill(peer, through, take, own=own, is_spent=lambda: quotas.is_spent(peer, now=now), ahead=ahead)
     reading = session.sync(expected[0], held=showing.held_ids, sender=peer.node_id, own=own, limit=limits.PAGE_ITEMS)
     summary = drive(_within_quota(reading, peer, now=now), through, take=take, ahead=ahead)
     report.cursor = str(summary.cursor or "")
@@ -352,87 +359,6 @@ def _offer_lost(peer: Peer, found: Summary, through: Transport, report: Report, 
     if rows:
         lines = [row.line(numbered=False) for row in [*roots_for(rows), *(row for row in rows if row.kind != "root")]]
         report.pushed += drive(pushing.push(lines), through).accepted
-
-
-# ---------------------------------------------------------------- segments
-
-
-def _backfill(
-    peer: Peer,
-    through: Transport,
-    take: Callable[[Take], None],
-    *,
-    own: str,
-    is_spent: Callable[[], bool],
-    ahead: AheadTransport | None = None,
-) -> None:
-    """
-    A first meeting: read the peer's immutable segments, then go on from where they end.
-
-    A segment that cannot be had, or is not what it should be, ends this: the
-    pages of the feed hold the same statements.
-
-    Args:
-        is_spent: whether the peer's share of the day is used up; asked before each part.
-    """
-    try:
-        asks = _segments(through)
-        if not asks:
-            return
-        epoch = _epoch_of(through)
-        for (ask, last), then in zip(asks, [*asks[1:], None], strict=True):
-            body = fetched(through.fetch(ask)).body
-            if then is not None and ahead is not None:
-                ahead.begin(then[0])
-            opened = transport.unpacked(body, largest=limits.SEGMENT_BYTES)
-            for part, end in _parts(opened, last):
-                if is_spent():
-                    return
-                lines = tuple(_placed(line, sender=peer.node_id, own=own) for line in part)
-                take(Take(lines=lines, cursor=Cursor(epoch, end)))
-    except (TransportFailure, PeerRefused, Refused) as error:
-        log.info("the segments of %s were not read to their end: %s", peer, error)
-
-
-def _segments(through: Transport) -> list[tuple[Ask, int]]:
-    """What to ask for, segment by segment, with the last number in each; as far as they follow one another."""
-    answer = fetched(through.fetch(Ask(method="GET", path="/fed/v1/segments")))
-    entries = fields.obj(strictjson.loads(answer.body), "the answer").get("segments")
-    found: list[tuple[Ask, int]] = []
-    last = 0
-    for entry in entries[:MOST_SEGMENTS] if isinstance(entries, list) else ():
-        told = fields.obj(entry, "a segment")
-        if fields.integer(told.get("first"), "first", least=1) != last + 1:
-            break
-        last = fields.integer(told.get("last"), "last", least=last + 1)
-        name = fields.digest(told.get("sha256"), "sha256")
-        size = fields.integer(told.get("bytes"), "bytes", most=limits.SEGMENT_BYTES)
-        found.append((Ask(method="GET", path=f"/fed/v1/segments/{name}", answer_bytes=size), last))
-    return found
-
-
-def _epoch_of(through: Transport) -> str:
-    """The epoch a feed is in now, from a page of one line."""
-    answer = fetched(through.fetch(Ask(method="GET", path="/fed/v1/changes?limit=1&kinds=root")))
-    return Cursor.read(answer.headers.get("opl-cursor", "")).epoch
-
-
-def _parts(opened: bytes, last: int) -> Iterable[tuple[list[Line | BadLine], int]]:
-    """A segment in parts, each for one transaction; the last of them ends where the segment does."""
-    raws = [raw for raw in opened.split(b"\n") if raw.strip()]
-    for start in range(0, len(raws), PART_ITEMS):
-        found = [feed.read_raw(raw, numbered=True) for raw in raws[start : start + PART_ITEMS]]
-        is_last = start + PART_ITEMS >= len(raws)
-        numbers = [line.seq for line in found if line.seq is not None]
-        yield found, last if is_last or not numbers else max(numbers)
-
-
-def _placed(line: Line | BadLine, *, sender: str, own: str) -> Line | BadLine:
-    if isinstance(line, Line) and own in line.via:
-        return BadLine(line.seq, line.to_bytes(), "schema-invalid", "this statement has been here before")
-    if isinstance(line, Line) and line.via[-1] != sender:
-        return BadLine(line.seq, line.to_bytes(), "schema-invalid", "the sender must be the last in via")
-    return line
 
 
 # ---------------------------------------------------------------- health
