@@ -26,7 +26,7 @@ from federation.protocol.lens import Fit, Judgement
 from federation.protocol.problems import Refused
 from federation.protocol.quarantine import TRANSITIONS, Event, State
 from federation.protocol.tiers import RULES, Reannounce, Tier
-from federation.services import blocking, bulk, identities, scanning, storing, translating
+from federation.services import blocking, bulk, identities, scanning, statistics, storing, translating
 from opl.scan import skeleton
 from registry.errors import RegistryError
 from registry.models import Channel, LineageEdge, Owner, Pattern, PatternVersion, User, Via
@@ -290,6 +290,7 @@ def _publish(row: Statement, *, peer: Peer | None, now: datetime) -> PatternVers
         parents=edges,
     )
     version = published.versions[0].version
+    statistics.recount(version)
     _as_candidate(version, now=now)
     return version
 
