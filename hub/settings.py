@@ -164,12 +164,15 @@ METRICS_TOKEN = ENVIRONMENT.metrics_token
 ANTHROPIC_API_KEY = ENVIRONMENT.anthropic_api_key
 ANTHROPIC_BASE_URL = ENVIRONMENT.anthropic_base_url
 KSI_SOCKET = ENVIRONMENT.ksi_socket
+SIMULATED_PACE = ENVIRONMENT.simulated_pace
 DEFAULT_BACKEND = "claude" if ANTHROPIC_API_KEY else "simulated"
 WORKERS_EMBEDDED = not ENVIRONMENT.scaled
 OTLP_ENDPOINT = ENVIRONMENT.otlp_endpoint
 
 # Federation (page 5).
 FEDERATION_ALLOW_LOOPBACK = ENVIRONMENT.federation_allow_loopback
+# How far the feed is stands here as well as in the database, so that a restored database is noticed.
+FEDERATION_MEMORY = ENVIRONMENT.data_dir
 
 CELERY = {
     "broker_url": ENVIRONMENT.broker_url or "memory://",

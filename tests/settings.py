@@ -26,3 +26,5 @@ LOGGING["handlers"]["console"]["formatter"] = "plain"  # type: ignore[index]
 CACHES = {**CACHES, "shared": CACHES["default"]}  # `cache.clear()` in a test clears the counts too
 
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns about a folder that is not there
+
+FEDERATION_MEMORY = None  # every test has a database of its own; those about restored ones set a folder

@@ -100,9 +100,7 @@ class BatchLane:
         except anthropic.AnthropicError as error:
             raise as_agent_error(error) from error
 
-    async def rematch(
-        self, wanted: frozenset[str], *, since: datetime, known: frozenset[str] = frozenset()
-    ) -> Rematch:
+    async def rematch(self, wanted: frozenset[str], *, since: datetime, known: frozenset[str] = frozenset()) -> Rematch:
         """
         Look for requests in doubt in every batch made since a moment before they were sent.
 

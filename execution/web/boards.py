@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from execution.models import Trial
-from execution.models.trial import TrialMode, TrialQuerySet
+from execution.models.trial import TrialQuerySet
 from execution.services import standings
 from registry.models import Pattern, PatternVersion
 from registry.ranking import Standing
@@ -69,7 +69,7 @@ def all_boards(user: Any) -> list[Board]:
 
 def _counted(user: Any) -> TrialQuerySet:
     """Trials whose pairs make standings."""
-    return Trial.objects.visible_to(user).exclude(mode=TrialMode.WATCH).filter(settled__gt=0)
+    return Trial.objects.visible_to(user).shown().filter(settled__gt=0)
 
 
 def _heads(user: Any) -> list[Pattern]:

@@ -75,6 +75,18 @@ class ShownMetric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownJudge:
+    """Who is asked which answer is better, and whether they may be."""
+
+    criteria: str
+    says: str  # how the examination stands or went, in a sentence
+    percent: int  # of the pairs it needs
+    is_over: bool
+    qualified: bool
+    examined_in: int | None  # the trial that is the examination
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShownTrial:
     """Everything on a trial's page that is not the trial's own column."""
 
@@ -90,6 +102,7 @@ class ShownTrial:
     metrics: list[ShownMetric]
     plan: list[tuple[str, str]]
     watch_share: float | None  # of the way to the alarm, in percent
+    judge: ShownJudge | None
 
 
 def shown_trial(facts: TrialPage) -> ShownTrial:
@@ -108,6 +121,7 @@ def shown_trial(facts: TrialPage) -> ShownTrial:
         metrics=[_metric(row, facts.broken) for row in facts.metrics],
         plan=plan_words(trial),
         watch_share=_watch_share(facts),
+        judge=_judge(facts),
     )
 
 
@@ -126,6 +140,8 @@ def headline_of(facts: TrialPage) -> str:
     trial = facts.trial
     if trial.mode == TrialMode.WATCH:
         return _watch_words(facts)
+    if trial.mode == TrialMode.EXAM:
+        return _("The old version meets itself, and the judge is asked which answer is better.")
     if trial.status == "decided":
         if trial.is_same_version and trial.outcome == "inconclusive":
             return _("Equal versions: this is your noise floor, and nothing is adopted.")
@@ -133,6 +149,8 @@ def headline_of(facts: TrialPage) -> str:
         return _("In the simulation, %(said)s") % {"said": said[:1].lower() + said[1:]} if facts.simulated else said
     if trial.status == "cancelled":
         return _("Ended without a verdict.")
+    if not trial.settled and facts.judge is not None and facts.judge["qualified"] is None:
+        return _("Its judge is being examined; the pairs that count come after that.")
     if not trial.settled:
         return _("No pair counts yet: the first ones are under way.")
     found = {row.metric: row for row in facts.metrics if row.pairs}
@@ -204,6 +222,29 @@ def _watch_share(facts: TrialPage) -> float | None:
         return None
     stand = facts.watch.log_statistic
     return 0.0 if stand is None else round(100 * min(max(stand / math.log(ALARM), 0.0), 1.0), 1)
+
+
+def _judge(facts: TrialPage) -> ShownJudge | None:
+    """The judge, from what the service tells."""
+    told = facts.judge
+    if told is None:
+        return None
+    found = told["examination"] or {}
+    if told["qualified"] is None:
+        says = _("It is being examined on the old version against itself: %(asked)d of %(needed)d pairs so far.") % told
+    elif told["qualified"]:
+        says = _("It may serve: it agreed with itself in %(share)d %% of %(pairs)d pairs, whichever answer came first.")
+        says %= {"share": round(100 * found.get("consistency", 0.0)), "pairs": found.get("pairs", 0)}
+    else:
+        says = _("It may not serve: %(reason)s.") % {"reason": told["reason"]}
+    return ShownJudge(
+        criteria=told["criteria"],
+        says=says,
+        percent=min(100, round(100 * told["asked"] / max(told["needed"], 1))),
+        is_over=told["qualified"] is not None,
+        qualified=bool(told["qualified"]),
+        examined_in=told["examined_in"],
+    )
 
 
 # ---------------------------------------------------------------- metrics
@@ -331,6 +372,7 @@ class ShownPair:
     candidate: ShownArm
     word: str  # who did better on success, or where the pair stands
     tone: str  # a known status, for the pill
+    preferred: str  # what the judge preferred in both orders, "" where none was asked
     counts: str  # yes, later (when all before it do), or no
 
 
@@ -349,8 +391,16 @@ def _pair(trial: Trial, pair: TrialPair, may_open: set[int]) -> ShownPair:
         candidate=_arm(pair, "candidate", may_open),
         word=word,
         tone=tone,
+        preferred=_preferred(pair),
         counts=_counts(trial, pair),
     )
+
+
+def _preferred(pair: TrialPair) -> str:
+    value = pair.contrasts.get("preference")
+    if value is None:
+        return ""
+    return _("the new one") if value > 0 else _("the old one") if value < 0 else _("neither")
 
 
 def _counts(trial: Trial, pair: TrialPair) -> str:

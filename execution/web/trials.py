@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
@@ -28,6 +29,7 @@ MODES = {
     TrialMode.BATCH: gettext_lazy("on given inputs"),
     TrialMode.LIVE: gettext_lazy("beside real runs"),
     TrialMode.WATCH: gettext_lazy("watch after a promotion"),
+    TrialMode.EXAM: gettext_lazy("examination of a judge"),
 }
 
 
@@ -112,7 +114,9 @@ def parts(request: HttpRequest, trial_id: int) -> HttpResponse:
 
 def _mark(found: Trial) -> str:
     """Changes with whatever the page shows."""
-    return f"{found.revision}.{found.settled}.{found.enrolled}.{found.status}"
+    # The examination of a judge moves nothing but the note.
+    note = zlib.crc32(found.note.encode())
+    return f"{found.revision}.{found.settled}.{found.enrolled}.{found.status}.{note:x}"
 
 
 def facts_of(found: Trial) -> TrialPage:
