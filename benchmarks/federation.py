@@ -184,7 +184,9 @@ def _peers(base: Path) -> Iterator[Row]:
 def _git(base: Path, texts: Path) -> Iterator[Row]:
     """Git's own HTTP backend behind Python's CGI server."""
     who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@x", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@x",
-           "PATH": os.environ["PATH"], "HOME": str(base), "GIT_CONFIG_NOSYSTEM": "1"}  # fmt: skip
+           "PATH": os.environ["PATH"], "HOME": str(base), "GIT_CONFIG_NOSYSTEM": "1",
+           # No collection of garbage in the background: it would outlive the run, and its folder.
+           "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "gc.auto", "GIT_CONFIG_VALUE_0": "0"}  # fmt: skip
 
     def git(*arguments: str, cwd: Path = base) -> str:
         done = subprocess.run(["git", *arguments], cwd=cwd, env=who, capture_output=True, text=True)

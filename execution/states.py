@@ -1,5 +1,5 @@
 """
-The life of a run, of an effect, of a trial and of its pairs, as tables.
+The life of a run, of an effect, of a trial, of its pairs and of message batches, as tables.
 
 ``TRANSITIONS[status][event]`` is the status that follows; what is not there is
 not possible, and ``move`` raises for it. A terminal status is one with no way
@@ -65,7 +65,17 @@ class PairStatus(StrEnum):
     DROPPED = "dropped"  # the trial ended before it could count
 
 
-_R, _E, _T, _P = RunStatus, EffectStatus, TrialStatus, PairStatus
+class BatchStatus(StrEnum):
+    """Where a message batch of questions stands."""
+
+    QUEUED = "queued"  # its questions are in it; surely not with the provider
+    SENDING = "sending"  # on its way; a worker that dies here leaves it in doubt
+    DOUBT = "doubt"  # perhaps taken; the provider's batches are searched for its questions
+    SENT = "sent"  # taken; its results are there once it has ended
+    ENDED = "ended"  # nothing more comes of it
+
+
+_R, _E, _T, _P, _B = RunStatus, EffectStatus, TrialStatus, PairStatus, BatchStatus
 
 _ENDINGS = {str(status): str(status) for status in (_R.SUCCEEDED, _R.FAILED, _R.TERMINATED, _R.CANCELLED, _R.STUCK)}
 _ALIVE = {"advance": _R.RUNNING, "wait": _R.WAITING, "queue": _R.QUEUED, "pause": _R.PAUSED, **_ENDINGS}
@@ -130,6 +140,15 @@ PAIR: Table = {
 }
 
 
+BATCH: Table = {
+    _B.QUEUED: {"send": _B.SENDING, "drop": _B.ENDED},
+    _B.SENDING: {"accept": _B.SENT, "refuse": _B.QUEUED, "lose": _B.DOUBT, "drop": _B.ENDED},
+    _B.DOUBT: {"find": _B.ENDED, "miss": _B.QUEUED},
+    _B.SENT: {"end": _B.ENDED},
+    _B.ENDED: {},
+}
+
+
 class ImpossibleMove(Exception):
     """The table has no such transition."""
 
@@ -186,7 +205,8 @@ def check(table: Table, statuses: type[StrEnum]) -> None:
         raise ValueError(f"the table of {statuses.__name__} leads to {targets - names}")
 
 
-for _table, _statuses in ((RUN, RunStatus), (EFFECT, EffectStatus), (TRIAL, TrialStatus), (PAIR, PairStatus)):
+_ALL = ((RUN, RunStatus), (EFFECT, EffectStatus), (TRIAL, TrialStatus), (PAIR, PairStatus), (BATCH, BatchStatus))
+for _table, _statuses in _ALL:
     check(_table, _statuses)
 
 RUN_ENDED = terminal(RUN)

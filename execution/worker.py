@@ -28,7 +28,7 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from execution.agents import roster
 from execution.errors import RunMoved
-from execution.services import advancing, delivering, faults, hints, observing, reaping
+from execution.services import advancing, batching, delivering, faults, hints, observing, reaping
 from execution.services.asking import Delivery, Reply
 from execution.services.clock import now_ms
 from execution.services.drafting import Claim
@@ -37,6 +37,7 @@ from execution.services.isolating import TRIALS
 log = logging.getLogger(__name__)
 
 SLICE_MS = 250
+BATCHES_MS = 500  # between two looks at message batches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,21 @@ class Lane:
             with self._guard:
                 self.in_flight -= 1
 
+    def carry(self, errand: batching.Errand, then: Callable[[batching.Heard], None]) -> None:
+        """Ask the provider about a batch; what it says comes through ``then``."""
+        self.start()
+        assert self._loop is not None
+        with self._guard:
+            self.in_flight += 1
+        asyncio.run_coroutine_threadsafe(self._carry(errand, then), self._loop)
+
+    async def _carry(self, errand: batching.Errand, then: Callable[[batching.Heard], None]) -> None:
+        try:
+            then(await batching.run(errand))
+        finally:
+            with self._guard:
+                self.in_flight -= 1
+
     def stop(self) -> None:
         """End the loop; what still waits is in doubt, and others will ask it again."""
         if self._loop is not None and self._thread is not None:
@@ -115,11 +131,12 @@ class Worker:
         self.worker_id = 0
         self.answers: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
         self.hinted: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self.heard: queue.SimpleQueue[batching.Heard] = queue.SimpleQueue()
         self.backlog: deque[Delivery] = deque()
         self.lane = Lane(self.answers.put, clock)
         self.stopping = threading.Event()
         self._beater: threading.Thread | None = None
-        self._reaped_at = 0
+        self._reaped_at = self._batched_at = 0
 
     # ------------------------------------------------------------ life
 
@@ -208,7 +225,7 @@ class Worker:
             delivering.claim(worker_id=self.worker_id, room=self.room, now=self.clock(), queue=self.settings.queue)
         )
         if self.settings.queue == TRIALS:
-            done += observing.observe(self.clock())
+            done += observing.observe(self.clock()) + self._batches()
         return done + self._send_backlog()
 
     def _go_on(self, runs: Sequence[int]) -> int:
@@ -295,6 +312,27 @@ class Worker:
             except queue.Empty:
                 return reaping.of_queue(list(dict.fromkeys(runs))[:500], self.settings.queue)
 
+    def _batches(self) -> int:
+        """Message batches: what was heard is committed, what is due goes out; the lane does the waiting."""
+        done = 0
+        while not self.heard.empty():
+            done += 1
+            self._go_on(batching.commit(self.heard.get(), self.clock()))
+        now = self.clock()
+        if not self.settings.delivers or now - self._batched_at < BATCHES_MS:
+            return done
+        self._batched_at = now
+        done += batching.begin(now)
+        for errand in batching.errands(now):
+            done += 1
+            self.lane.carry(errand, self._hear)
+        return done
+
+    def _hear(self, heard: batching.Heard) -> None:
+        """In the lane's thread: keep it, and wake the loop."""
+        self.heard.put(heard)
+        self.answers.put(None)
+
     def _reap_when_due(self) -> int:
         now = self.clock()
         if now - self._reaped_at < self.settings.reap_seconds * 1000:
@@ -356,7 +394,7 @@ def run_until_idle(*, clock: Callable[[], int] = now_ms, settings: WorkerSetting
 
 def _settle(worker: Worker) -> int:
     """Wait for what is in flight; 0 when nothing is."""
-    if not worker.lane.in_flight and worker.answers.empty():
+    if not worker.lane.in_flight and worker.answers.empty() and worker.heard.empty():
         return 0
     worker._wait()
     return 1

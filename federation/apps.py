@@ -23,6 +23,7 @@ class FederationConfig(AppConfig):
 
         own_panels.add()
         rounds.register("federation", every_seconds=TICK_SECONDS, call=_tick)
+        rounds.register("federation-revocations", every_seconds=TICK_SECONDS, call=_poll)
 
 
 def _tick(now: datetime) -> None:
@@ -30,3 +31,10 @@ def _tick(now: datetime) -> None:
     from federation.services import ticking
 
     ticking.tick(now)
+
+
+def _poll(now: datetime) -> None:
+    """Peers that are due are asked for withdrawals."""
+    from federation.services import polling
+
+    polling.poll(now)

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 SECRETS_FILE = "secrets.env"
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 class EnvironmentProblem(Exception):
@@ -39,6 +40,8 @@ class Environment:
     allowed_hosts: tuple[str, ...]  # HUB_ALLOWED_HOSTS, comma separated
     database: Mapping[str, Any]  # DATABASE_URL: sqlite:///path or postgres://user:password@host:port/name
     broker_url: str  # CELERY_BROKER_URL: redis://… ; empty means embedded workers
+    cache_url: str  # HUB_CACHE_URL: redis://… for what web processes share; by default the broker's, if that is a Redis
+    metrics_token: str  # HUB_METRICS_TOKEN: what a scraper of /metrics shows; empty: only this machine may read it
     anthropic_api_key: str  # ANTHROPIC_API_KEY: real agents; empty means simulated ones
     anthropic_base_url: str  # ANTHROPIC_BASE_URL: for a proxy or a mock server
     ksi_socket: str  # KSI_SOCKET: the socket of a KSI daemon, empty for none
@@ -73,7 +76,9 @@ class Environment:
             public_url=public_url,
             allowed_hosts=tuple(dict.fromkeys([*filter(None, hosts.split(",")), host])),
             database=database_settings(values.get("DATABASE_URL", f"sqlite:///{data_dir / 'hub.sqlite3'}")),
-            broker_url=values.get("CELERY_BROKER_URL", ""),
+            broker_url=(broker := values.get("CELERY_BROKER_URL", "")),
+            cache_url=values.get("HUB_CACHE_URL", broker if broker.startswith(REDIS_SCHEMES) else ""),
+            metrics_token=values.get("HUB_METRICS_TOKEN", "").strip(),
             anthropic_api_key=values.get("ANTHROPIC_API_KEY", ""),
             anthropic_base_url=values.get("ANTHROPIC_BASE_URL", ""),
             ksi_socket=values.get("KSI_SOCKET", ""),
@@ -122,6 +127,28 @@ def database_settings(url: str) -> dict[str, Any]:
     raise EnvironmentProblem(
         f"DATABASE_URL begins with {parts.scheme or url!r}; write sqlite:///path or postgres://user:password@host/name"
     )
+
+
+def shared_cache(url: str, data_dir: Path) -> dict[str, Any]:
+    """
+    Django's ``CACHES["shared"]``: counts that every web process must see.
+
+    Raises:
+        EnvironmentProblem: the address is not that of a Redis.
+    """
+    if not url:
+        return {"BACKEND": "hub.counters.SharedCounters", "LOCATION": str(data_dir / "counters.sqlite3")}
+    if not url.startswith(REDIS_SCHEMES):
+        raise EnvironmentProblem(
+            f"HUB_CACHE_URL begins with {urlsplit(url).scheme or url!r}; write redis://host:6379/1"
+        )
+    return {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": url,
+        "KEY_PREFIX": "hub",
+        # A Redis that hangs must not hang the pages with it.
+        "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 1.0},
+    }
 
 
 def stored_secrets(data_dir: Path) -> dict[str, str]:

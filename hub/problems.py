@@ -11,6 +11,7 @@ test walks those trees and fails for an error that has no answer here. A body:
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -87,7 +88,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         return _response(body(status=413, code="too-large", detail="the request is larger than 5 MiB"))
     if isinstance(error, exceptions.APIException):
         set_rollback()
-        return _from_drf(error)
+        return _from_drf(error, getattr(context.get("view"), "allowed_methods", ()))
     return None
 
 
@@ -97,7 +98,7 @@ def _response(problem: dict[str, Any], headers: dict[str, str] | None = None) ->
     return Response(problem, status=problem["status"], headers=headers, content_type=CONTENT_TYPE)
 
 
-def _from_drf(error: exceptions.APIException) -> Response:
+def _from_drf(error: exceptions.APIException, allowed: Sequence[str] = ()) -> Response:
     fields = None
     if isinstance(error, exceptions.ValidationError):
         fields = error.detail if isinstance(error.detail, dict) else {"": error.detail}
@@ -105,6 +106,8 @@ def _from_drf(error: exceptions.APIException) -> Response:
             f"{name}: {' '.join(map(str, _flat(text)))}" if name else " ".join(map(str, _flat(text)))
             for name, text in fields.items()
         )
+    elif isinstance(error, exceptions.MethodNotAllowed) and allowed:
+        detail = f"this address takes {', '.join(allowed)}"
     else:
         detail = str(error.detail)
     headers = {}

@@ -19,14 +19,15 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from opl.document import actions
 from opl.document.claims import impossible_claims
 from opl.document.envelopes import read
-from opl.document.load import DEFAULT, LoadLimits, pointer_of
+from opl.document.load import DEFAULT, LoadLimits
 from opl.document.model import Document, Envelope, Kind, Mode, Role, ScriptSource
 from opl.document.prose import first_narrative, is_expression
 from opl.document.scripts import flow_script, stage_lines
 from opl.document.security import Allowance, allowance
-from opl.document.validate import check_parameters, unknown_keys, validate
+from opl.document.validate import unknown_keys, validate
 from opl.errors import Problem, Severity
 
 _FLOWS = ("/pattern/orchestration_flow", "/orchestration_flow")  # keys of the stages taken together
@@ -121,7 +122,9 @@ def check(data: bytes, *, file: str = "", limits: LoadLimits = DEFAULT, known: C
     problems += impossible_claims(document.loaded) if document.value else []
     problems += _unresolved(document, known)
     programs, told = _compile_all(document)
-    problems += told
+    mode = _mode(document, programs)
+    problems += [problem for problem in told if problem.code != "opl.script.rule-action"]
+    problems += action_problems(document) + actions.parameters(document, mode)
     events = sorted({event for program in programs.values() for event in program_events(program)})
     allowed = allowance(document)
     if document.kind in (Kind.PATTERN, Kind.COMPONENT):
@@ -130,7 +133,7 @@ def check(data: bytes, *, file: str = "", limits: LoadLimits = DEFAULT, known: C
         document=document,
         problems=_ordered(problems, file),
         programs=programs,
-        mode=_mode(document, programs),
+        mode=mode,
         events=tuple(events),
         allowance=allowed,
     )
@@ -157,7 +160,7 @@ def _schema_problems(document: Document) -> list[Problem]:
     problems = validate(document.value, name, place=loaded.position)
     problems += unknown_keys(document.value, name, place=loaded.key_position)
     for path in (("parameters",), ("pattern", "parameters")):
-        problems += _parameter_problems(document, path)
+        problems += actions.schema_problems(document, path)
     return problems
 
 
@@ -170,23 +173,6 @@ def schema_for(document: Document) -> str:
     if document.envelope is Envelope.KSI:
         return {Kind.PATTERN: "composition", Kind.PROFILE: "profile"}.get(document.kind, "")
     return ""
-
-
-def _parameter_problems(document: Document, path: tuple[str, ...]) -> list[Problem]:
-    section: Any = document.value
-    for key in path:
-        section = section.get(key) if isinstance(section, dict) else None
-    if not isinstance(section, dict):
-        return []
-    whole = section if "properties" in section else {"type": "object", "properties": section}
-    base = path if whole is section else path[:-1]
-    problems = []
-    for problem in check_parameters(whole):
-        inner = problem.pointer if whole is section else problem.pointer.replace("/properties", "", 1)
-        pointer = pointer_of(*(base if whole is section else path)) + inner
-        line, column = document.position(pointer)
-        problems.append(replace(problem, pointer=pointer, line=line, column=column))
-    return problems
 
 
 def _unresolved(document: Document, known: Container[str] | None) -> list[Problem]:
@@ -231,8 +217,16 @@ def _compile_all(document: Document) -> tuple[dict[str, Mapping[str, Any]], list
     if whole is not None and all(script.key in programs for script in document.scripts if script.role is Role.FLOW):
         starts = stage_lines(whole, document.scripts)
         program, _ = _compile(document, whole, starts)  # what is wrong with a stage is told of the stage
-        programs.update({whole.key: program} if program is not None else {})
+        if program is not None:
+            programs[whole.key] = {**program, **_own_strategies(document, programs)}
     return programs, problems
+
+
+def _own_strategies(document: Document, programs: Mapping[str, Any]) -> dict[str, Any]:
+    """``{strategies: {name: program}}``: what USE in a stage runs before it looks in the library."""
+    found = {script.title: programs.get(script.key) for script in document.scripts if script.role is Role.FRAGMENT}
+    compiled = {name: program for name, program in found.items() if program is not None}
+    return {"strategies": compiled} if compiled else {}
 
 
 def _too_many(document: Document) -> Problem | None:
@@ -284,10 +278,24 @@ def _compile_condition(script: ScriptSource) -> tuple[Mapping[str, Any] | None, 
     """A condition as the statement ``RETURN (…)``, its problems where the condition stands."""
     if not is_expression(script.text):
         return None, [_prose_condition(script)]
+    return _expression(script)
+
+
+def _expression(script: ScriptSource) -> tuple[Mapping[str, Any] | None, list[Problem]]:
     compilation = _compiled(f"{_OPENING}{script.text}\n)", first_line=script.first_line)
     problems = [_placed(_shifted(problem, script), script) for problem in compilation.problems]
     wanted = [problem for problem in problems if problem.severity is Severity.ERROR]
     return (None if wanted else compilation.program), wanted
+
+
+def action_problems(document: Document) -> list[Problem]:
+    """What is wrong with what the document's actions set, where it stands; in guided mode no script shows it."""
+    if not document.loaded.value or not isinstance(document.value, dict):
+        return []
+    found = actions.unusable(document)
+    for script in actions.expressions(document.loaded):
+        found += _expression(script)[1]
+    return found
 
 
 def _prose_condition(script: ScriptSource) -> Problem:

@@ -12,6 +12,11 @@ What can be wrong, said so that a person can mend it.
     │   ├── AssertionFailed      an ASSERT did not hold
     │   └── AgentFailed          inside TRY: an agent, an optimizer or a child run failed
     ├── LimitExceeded            a named limit ran out; CATCH never sees it
+    ├── NotCanonical             a value that RFC 8785 gives no form            (opl.document.canonical)
+    ├── ProfileError             a profile that cannot be resolved              (opl.document.profile)
+    │   ├── ProfileMissing       it extends one that nobody knows
+    │   ├── ProfileCycle         it extends itself, through others
+    │   └── ProfileTooLarge      what it composes exceeds a limit
     └── MachineError             our bug, or a state or program that this machine did not write
 
 A ``Problem`` is one finding about a text: it never stops the search for the

@@ -6,7 +6,8 @@ What should not leave a node, or should not be trusted when it arrives.
 
 Secrets, private addresses, names that look like others, and phrases that try
 to command the reading agent. The rules are data (``schemas/scan/rules.json``)
-and run on RE2, whose time is linear in the text. The same scan stands at
+and run on RE2, whose time is linear in the text; all of them together look
+once over a text, and only those that match are asked where. The same scan stands at
 publish, at egress and at ingress. Excerpts never repeat a secret.
 
 Source: the token formats are those that their issuers document; the choice
@@ -33,6 +34,8 @@ from opl.document.text import Lines
 from opl.errors import Problem, Severity
 
 _MOST = 200  # findings of one text
+# For the states of the automaton: far above what it ever holds at once, as RE2 answers "nothing" where it cannot hold one.
+_SET_BYTES = 64 * 1024 * 1024
 
 
 class Category(StrEnum):
@@ -98,6 +101,23 @@ def _rules() -> tuple[_Rule, ...]:
     return tuple(_rule(item) for item in data["rules"])
 
 
+@lru_cache(maxsize=1)
+def _together() -> Any:
+    """All rules in one automaton: one pass over a text tells which of them match anywhere in it."""
+    options = re2.Options()
+    options.max_mem = _SET_BYTES
+    together = re2.Set.SearchSet(options)
+    for rule in _rules():
+        together.Add(rule.pattern.pattern)
+    together.Compile()
+    return together
+
+
+def _matching(text: str) -> tuple[_Rule, ...]:
+    """The rules that match somewhere in a text, in their order: none of most texts."""
+    return tuple(_rules()[index] for index in sorted(_together().Match(text) or ()))
+
+
 def _rule(item: Mapping[str, Any]) -> _Rule:
     category = Category(item["category"])
     allowed = item.get("allowed")
@@ -144,7 +164,7 @@ def _scan_text(text: str) -> Iterator[Finding]:
     lines: Lines | None = None  # made for the first finding: most texts have none
     lowered = text.lower()
     taken: list[tuple[int, int]] = []
-    for rule in _rules():
+    for rule in _matching(text):
         if rule.keywords and not _holds_one(lowered, rule.keywords):
             continue
         for match in rule.pattern.finditer(text):

@@ -27,6 +27,7 @@ class Capabilities:
     structured: bool = False  # answers the JSON Schema it is given
     tools: bool = False  # can be offered tools
     paid: bool = False  # costs money: reservations are worth their statements
+    batches: bool = False  # takes many questions at once, at half the price and within a day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class Request:
     data: Mapping[str, Any] = field(default_factory=dict)  # the event's data, whole
     purpose: str = "completion"  # or "optimization", or "judgement", whose reply is the bare value
     seed: int = 0  # of the run
+    world: int | None = None  # seed of the simulated people, None for the run's own; both arms of a pair share it
     attempt: int = 1  # counts from 1; for an effect in doubt it goes on counting
     timeout_seconds: float = 120.0
     idempotency_key: str = ""  # sha256 hex of run and effect key

@@ -93,14 +93,28 @@ class BatchLane:
         except anthropic.AnthropicError as error:
             raise as_agent_error(error) from error
 
-    async def rematch(self, wanted: frozenset[str], *, since: datetime) -> Rematch:
-        """Look for requests in doubt in every batch made since a moment before they were sent."""
+    async def cancel(self, batch_id: str) -> None:
+        """Ask for the end of a batch; what was answered already is answered, and paid."""
+        try:
+            await self.batches.cancel(batch_id)
+        except anthropic.AnthropicError as error:
+            raise as_agent_error(error) from error
+
+    async def rematch(self, wanted: frozenset[str], *, since: datetime, known: frozenset[str] = frozenset()) -> Rematch:
+        """
+        Look for requests in doubt in every batch made since a moment before they were sent.
+
+        Args:
+            known: batches that are not in doubt; an earlier attempt at the same request is not this one.
+        """
         found: dict[str, Outcome] = {}
         undecided: list[str] = []
         try:
             async for batch in self.batches.list(limit=100):
                 if batch.created_at < since or len(found) == len(wanted):
                     break
+                if batch.id in known:
+                    continue
                 if batch.processing_status != "ended":
                     undecided.append(batch.id)
                     continue

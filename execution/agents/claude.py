@@ -64,7 +64,7 @@ class ClaudeBackend:
     """
 
     name = "claude"
-    capabilities = Capabilities(structured=True, tools=True, paid=True)
+    capabilities = Capabilities(structured=True, tools=True, paid=True, batches=True)
 
     def __init__(
         self,

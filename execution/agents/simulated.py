@@ -3,39 +3,45 @@ Agents without a model: seeded personas that answer the shape they are asked for
 
 A wind tunnel, not evidence: whoever runs on it is marked and counts in no
 rate. The same seed, agent and effect key give the same answer, on every
-machine. A persona is drawn from the agent's name and may be set in its profile::
+machine. Who an agent is, its name and the request's ``world`` decide; what it
+answers, the run's seed. So two runs of one world meet the same people.
 
-    simulation: {success_rate: 0.95, quality: 0.8, spread: 0.1, latency: 0.5,
-                 failure: agent_error, answers: {vote: [approve, reject]}}
+A persona may be set in the profile. A number may also be a distribution from
+which each agent's own is drawn::
 
-A request whose data names a ``difficulty`` (0 to 1; 0.5 is the baseline) is
-scored as a test of it: harder ones score lower and tell personas further apart.
+    simulation: {success_rate: 0.95, quality: 0.8, spread: 0.1, latency: 0.5, failure: agent_error,
+                 answers: {vote: [approve, reject]}}
+    simulation: {ability: {mean: 0, deviation: 1}, discrimination: 1, guessing: 0.2, items: 5,
+                 latency: {mean: 40, deviation: 15}}
+
+A request whose data names a ``difficulty`` (0 to 1; 0.5 is the baseline) is a
+test: ``psychometrics`` says what comes of it. ``quality`` is then the average
+in baseline tests, and ``ability`` the same thing in logits.
 
 ``latency`` is in seconds and multiplied by the backend's ``scale``: 0, the
-default, answers at once; otherwise ``sleep`` (given by the caller) waits.
+default, answers at once; otherwise ``sleep`` (given by the caller) waits. A
+test that takes longer than its time limit has timed out.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from execution.agents import conducting
 from execution.agents.base import Answer, Capabilities, Request, Reservation, Usage
+from execution.agents.psychometrics import Examinee, ability_of
 from execution.errors import AgentError
 from opl.script.chance import Chance
+from opl.script.rehearse.plausible import Manner, fill, is_described, optimization
 from opl.script.rehearse.simulated import judgement
+from opl.script.values import is_number
 
 Sleep = Callable[[float], Awaitable[None]]
 
-_RATE_WORDS = ("score", "rate", "confidence", "quality", "probability", "share", "accuracy", "similarity", "weight")
-_COUNT_WORDS = ("count", "number", "total", "size", "duration", "round", "tokens")
-_BAD_WORDS = ("error", "failed", "timeout", "rejected", "conflict")
-MAX_DEPTH = 8
-_QUOTED = re.compile(r"[\"'“]([^\"'”]{1,80})[\"'”]")
+DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,38 +54,80 @@ class Persona:
     latency_seconds: float = 0.5  # mean; drawn between half and one and a half of it
     failure: str = "agent_error"  # error.type when it fails
     answers: Mapping[str, Sequence[Any]] = field(default_factory=dict)  # field → values to choose from
+    examinee: Examinee = field(default_factory=lambda: Examinee(ability=ability_of(0.75)))  # how it fares in tests
 
     @classmethod
     def of(cls, request: Request) -> Persona:
         """The persona of an agent: drawn from its name, then set by its profile."""
-        draw = Chance(f"{request.seed}:{request.agent_id}:persona")
+        world = request.seed if request.world is None else request.world
+        draw = Chance(f"{world}:{request.agent_id}:persona")
         told = request.profile.settings.get("simulation")
-        told = told if isinstance(told, Mapping) else {}
+        own = _Settings(told if isinstance(told, Mapping) else {}, f"{world}:{request.agent_id}")
+        # Drawn whether they are told or not, so that telling one leaves the others as they are.
+        quality, spread, latency = 0.6 + 0.35 * draw.fraction(), 0.05 + 0.1 * draw.fraction(), 0.2 + draw.fraction()
+        discrimination = own.number("discrimination", 1.0, low=0.01, high=10.0)
+        quality = own.number("quality", quality)
+        ability = own.number("ability", ability_of(quality, discrimination), low=-20.0, high=20.0)
+        latency = own.number("latency", latency, high=DAY_SECONDS)
+        usual = Examinee(
+            ability=ability,
+            discrimination=discrimination,
+            guessing=own.number("guessing", 0.0),
+            items=int(own.number("items", 5, low=1, high=1000)),
+            difficulty_range=own.number("difficulty_range", 6.0, high=20.0),
+            blunting=own.number("blunting", 0.0, high=10.0),
+            median_seconds=latency,
+            slowing=own.number("slowing", 0.2, high=5.0),
+            time_spread=own.number("time_spread", 0.35, high=5.0),
+        )
         return cls(
-            success_rate=_number(told.get("success_rate"), 1.0),
-            quality=_tested(_number(told.get("quality"), 0.6 + 0.35 * draw.fraction()), request.data.get("difficulty")),
-            spread=_number(told.get("spread"), 0.05 + 0.1 * draw.fraction()),
-            latency_seconds=_number(told.get("latency"), 0.2 + draw.fraction(), high=86_400.0),
-            failure=str(told.get("failure") or "agent_error"),
-            answers=_choices(told.get("answers")),
+            success_rate=own.number("success_rate", 1.0),
+            quality=usual.chance_right(0.5) if own.says("ability") and not own.says("quality") else quality,
+            spread=own.number("spread", spread),
+            latency_seconds=latency,
+            failure=str(own.told.get("failure") or "agent_error"),
+            answers=_choices(own.told.get("answers")),
+            examinee=usual,
+        )
+
+    def manner(self, difficulty: float | None) -> Manner:
+        """How it answers a question, or a test of a difficulty."""
+        if difficulty is None:
+            return Manner(good=self.quality, spread=self.spread, answers=self.answers)
+        return Manner(
+            good=self.examinee.chance_right(difficulty),
+            spread=self.spread,
+            answers=self.answers,
+            score=lambda draw: self.examinee.score(difficulty, draw),
         )
 
 
-def _tested(quality: float, difficulty: Any) -> float:
-    """
-    The mean score of a persona in a test: ``q - 2 (d - 1/2) (1 - q)``, within 0 to 1.
+@dataclass(frozen=True, slots=True, kw_only=False)
+class _Settings:
+    """What a profile says about its simulation; anything of the wrong kind counts as not said."""
 
-    Its slope over ``q`` is ``2 d``: a test of difficulty 0.9 separates two
-    personas almost twice as far as the baseline does, for the same spread.
-    """
-    hard = _number(difficulty, 0.5)
-    return min(max(quality - 2 * (hard - 0.5) * (1 - quality), 0.0), 1.0)
+    told: Mapping[str, Any]
+    person: str  # whose own numbers are drawn from a distribution
+
+    def says(self, name: str) -> bool:
+        """Whether the profile settles this."""
+        return is_number(self.told.get(name)) or isinstance(self.told.get(name), Mapping)
+
+    def number(self, name: str, default: float, *, low: float = 0.0, high: float = 1.0) -> float:
+        """A number within its bounds, or one drawn from ``{mean, deviation}``."""
+        value = self.told.get(name)
+        if isinstance(value, Mapping):
+            mean, deviation = value.get("mean"), value.get("deviation", 0)
+            if not (is_number(mean) and is_number(deviation)):
+                return default
+            value = Chance(f"{self.person}:{name}").gaussian(float(mean), abs(float(deviation)))
+        return min(max(float(value), low), high) if is_number(value) else default
 
 
-def _number(value: Any, default: float, high: float = 1.0) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return default
-    return min(max(float(value), 0.0), high)
+def difficulty_of(request: Request) -> float | None:
+    """How hard a test the request is, 0 to 1; None where it is none."""
+    told = request.data.get("difficulty")
+    return min(max(float(told), 0.0), 1.0) if is_number(told) else None
 
 
 def _choices(value: Any) -> dict[str, Sequence[Any]]:
@@ -107,23 +155,34 @@ class SimulatedAgents:
 
     async def complete(self, request: Request) -> Answer:
         """One answer, after the persona's latency."""
-        persona = Persona.of(request)
+        persona, difficulty = Persona.of(request), difficulty_of(request)
         draw = Chance(f"{request.seed}:{request.agent_id}:{request.key}:{request.attempt}")
-        latency = persona.latency_seconds * (0.5 + draw.fraction())
+        late = False
+        if difficulty is None:
+            latency = persona.latency_seconds * (0.5 + draw.fraction())
+        else:
+            latency = persona.examinee.seconds(difficulty, draw)
+            late = latency > request.timeout_seconds
+            latency = min(latency, request.timeout_seconds)
         if self.sleep is not None and self.scale > 0:
             await self.sleep(latency * self.scale)
+        if late:
+            told = f"{request.agent_id} was not done within {request.timeout_seconds:g} seconds, as simulated"
+            raise AgentError("timeout", told, paid=False)
         if draw.fraction() >= persona.success_rate:
             raise AgentError(persona.failure, f"{request.agent_id} failed, as simulated", paid=False)
         if request.purpose == "optimization":
-            value: Any = optimize(request, draw)
+            value: Any = optimization(request.data, request.shape, draw)
         elif request.purpose == "judgement":
             value = judgement(str(request.data.get("name")), request.shape, draw)
         elif request.data.get("tools"):
             value = conducting.turn(request)
         elif request.purpose == "selection":
             value = choose(request)
+        elif isinstance(request.data.get("compares"), Mapping):
+            value = compare(request, draw)
         else:
-            value = answer(request, persona, draw)
+            value = answer(request, persona.manner(difficulty), draw)
         return Answer(value=value, duration_seconds=round(latency, 3), usage=_usage(request, value))
 
 
@@ -140,11 +199,25 @@ def choose(request: Request) -> dict[str, Any]:
     return {"index": liking.index(max(liking)) if liking else 0, "reason": "simulated preference"}
 
 
-def answer(request: Request, persona: Persona, draw: Chance) -> Any:
+def compare(request: Request, draw: Chance) -> dict[str, Any]:
+    """
+    What the judge of a trial says about two answers: mostly the same in whatever order they lie before it.
+
+    Its taste is drawn from the answers' own texts, so it carries no information; one time in ten it looks at the
+    position instead, now at the one and now at the other.
+    """
+    told = request.data["compares"]
+    liking = [Chance(f"{request.agent_id}:{told.get(place)}").fraction() for place in ("first", "second")]
+    better = "tie" if abs(liking[0] - liking[1]) < 0.1 else ("first", "second")[liking[1] > liking[0]]
+    if draw.fraction() < 0.1:
+        better = draw.choice(("first", "second"))
+    return {"better": better, "first_score": round(liking[0], 3), "second_score": round(liking[1], 3)}
+
+
+def answer(request: Request, manner: Manner, draw: Chance) -> Any:
     """A value of the shape that was asked for, or a sentence where none was."""
-    shape = request.shape
-    if shape and (shape.get("properties") or shape.get("type") not in (None, "object")):
-        return fill(shape, "", persona, draw)
+    if is_described(request.shape):
+        return fill(request.shape, draw, manner=manner)
     return sentence(request, draw)
 
 
@@ -153,126 +226,3 @@ def sentence(request: Request, draw: Chance) -> str:
     task = " ".join(request.prompt.split())[:120]
     verb = draw.choice(("Worked through", "Considered", "Completed", "Looked into"))
     return f"[simulated] {verb}: {task}"
-
-
-def fill(schema: Any, name: str, persona: Persona, draw: Chance, depth: int = 0) -> Any:
-    """A value that fits ``schema``; ``name`` is the field it stands in and steers numbers and words."""
-    schema = schema if isinstance(schema, Mapping) else {}
-    if name in persona.answers:
-        return draw.choice(list(persona.answers[name]))
-    if isinstance(schema.get("enum"), list) and schema["enum"]:
-        return draw.choice(schema["enum"])
-    if "const" in schema:
-        return schema["const"]
-    for union in ("anyOf", "oneOf"):
-        parts = schema.get(union)
-        options = [part for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
-        options = [part for part in options if part.get("type") != "null"]
-        if options and depth <= MAX_DEPTH:
-            return fill({**options[0], "description": schema.get("description", "")}, name, persona, draw, depth + 1)
-    kind = schema.get("type", "object" if "properties" in schema else "string")
-    if isinstance(kind, list):
-        kind = next((part for part in kind if part != "null"), "null")
-    make: Callable[..., Any] = _OF_KIND.get(str(kind), _null)
-    return make(schema, name, persona, draw, depth)
-
-
-def _bound(schema: Mapping[str, Any], name: str) -> float | None:
-    """A numeric keyword of the schema, None where it is none."""
-    value = schema.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _object(schema: Mapping[str, Any], name: str, persona: Persona, draw: Chance, depth: int) -> Any:
-    fields = schema.get("properties")
-    if not isinstance(fields, Mapping) or depth > MAX_DEPTH:
-        return {}
-    return {key: fill(inner, key, persona, draw, depth + 1) for key, inner in fields.items()}
-
-
-def _array(schema: Mapping[str, Any], name: str, persona: Persona, draw: Chance, depth: int) -> Any:
-    low = _bound(schema, "minItems")
-    count = 0 if depth > MAX_DEPTH else int(min(max(2 if low is None else low, 1), 50))
-    inner = schema.get("items")
-    inner = inner if isinstance(inner, Mapping) else {"type": "string"}
-    return [fill(inner, name.removesuffix("s"), persona, draw, depth + 1) for _ in range(count)]
-
-
-def _number_value(schema: Mapping[str, Any], name: str, persona: Persona, draw: Chance, depth: int) -> float:
-    low, high = _bound(schema, "minimum"), _bound(schema, "maximum")
-    unit = min(max(draw.gaussian(persona.quality, persona.spread), 0.0), 1.0)
-    if low is None and high is None and any(word in name.lower() for word in _COUNT_WORDS):
-        return float(draw.integer(1, 10))
-    low = 0.0 if low is None else low
-    high = (1.0 if low <= 1.0 else low + 10.0) if high is None else high
-    return round(low + (high - low) * unit, 3)
-
-
-def _integer(schema: Mapping[str, Any], name: str, persona: Persona, draw: Chance, depth: int) -> int:
-    low = int(_bound(schema, "minimum") or 0)
-    high = _bound(schema, "maximum")
-    return draw.integer(low, max(low, low + 10 if high is None else int(high)))
-
-
-def _boolean(schema: Mapping[str, Any], name: str, persona: Persona, draw: Chance, depth: int) -> bool:
-    good = draw.fraction() < persona.quality
-    return not good if any(word in name.lower() for word in _BAD_WORDS) else good
-
-
-def _string(schema: Mapping[str, Any], name: str, persona: Persona, draw: Chance, depth: int) -> str:
-    """One of the words that the script compares it with (they stand quoted in the description), else a phrase."""
-    words = _QUOTED.findall(str(schema.get("description", "")))
-    if words:
-        # The first word a script asks about is nearly always the hopeful one.
-        hopeful = len(words) == 1 or draw.fraction() < persona.quality
-        return str(words[0] if hopeful else draw.choice(words[1:]))
-    return f"simulated {name or 'text'} {draw.integer(1, 999)}"
-
-
-def _null(schema: Mapping[str, Any], name: str, persona: Persona, draw: Chance, depth: int) -> None:
-    return None
-
-
-_OF_KIND: dict[str, Callable[[Mapping[str, Any], str, Persona, Chance, int], Any]] = {
-    "object": _object,
-    "array": _array,
-    "number": _number_value,
-    "integer": _integer,
-    "boolean": _boolean,
-    "string": _string,
-    "null": _null,
-}
-
-
-def optimize(request: Request, draw: Chance) -> dict[str, Any]:
-    """
-    Better parameters, of the shape they had: a step of local search around what was tried.
-
-    Numbers move by up to a quarter, whole ones by at least one; everything
-    else stays, since a simulation knows nothing about words.
-    """
-    data = request.data
-    current = next((data[name] for name in ("parameters", "params", "current_params", "config") if name in data), None)
-    if current is None:
-        shape = (request.shape or {}).get("properties", {}).get("optimized_params")
-        current = fill(shape, "params", Persona(), draw) if isinstance(shape, Mapping) else {}
-    return {
-        "success": True,
-        "optimized_params": nudged(current, draw),
-        "improvement": round(0.2 * draw.fraction(), 3),
-        "method": data.get("method", "local search"),
-    }
-
-
-def nudged(value: Any, draw: Chance) -> Any:
-    """The same structure with its numbers moved a little."""
-    if isinstance(value, bool) or value is None or isinstance(value, str):
-        return value
-    if isinstance(value, int):
-        step = max(1, abs(value) // 4)
-        return max(value + draw.choice((-step, step)), 1 if value > 0 else value - step)
-    if isinstance(value, float):
-        return round(value * (1 + 0.25 * (2 * draw.fraction() - 1)), 4)
-    if isinstance(value, list):
-        return [nudged(item, draw) for item in value]
-    return {key: nudged(item, draw) for key, item in value.items()}

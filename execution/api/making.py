@@ -11,14 +11,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from execution.api.shapes import ErrorShape
-from execution.api.views import RunView, checked
+from execution.api.views import RunView
 from execution.services import distilling, estimating
 from registry.api.base import HubView
+from registry.api.bodies import Body, read_body
 from registry.models import Scope, Token
 from registry.services import finding
 
 
-class DistilShape(serializers.Serializer[Any]):
+class DistilShape(Body):
     """What to make a script of."""
 
     runs = serializers.ListField(
@@ -39,7 +40,7 @@ class DistilledShape(serializers.Serializer[Any]):
     learned_from = serializers.ListField(child=serializers.IntegerField())
 
 
-class EstimateShape(serializers.Serializer[Any]):
+class EstimateShape(Body):
     """The run that is thought of."""
 
     version = serializers.CharField(required=False, default="", allow_blank=True, help_text="Number or channel.")
@@ -74,7 +75,7 @@ class RunDistil(RunView):
     @extend_schema(operation_id="runs_distill", request=DistilShape, responses={201: DistilledShape})
     def post(self, request: Request, run_id: int) -> Response:
         """Make a script of this run, and of others like it, and propose it as a new version."""
-        body = checked(DistilShape, request)
+        body = read_body(DistilShape, request)
         if body["publish"] and isinstance(request.auth, Token) and not request.auth.allows(Scope.PUBLISH):
             raise PermissionDenied("this token lacks the scope publish; send publish: false to see the script only")
         wanted = list(dict.fromkeys([run_id, *body["runs"]]))
@@ -101,7 +102,7 @@ class PatternEstimate(HubView):
     @extend_schema(operation_id="patterns_estimate", request=EstimateShape, responses=EstimatedShape)
     def post(self, request: Request, owner: str, name: str) -> Response:
         """What a run may take: rehearsed with simulated agents, nothing stored and nothing sent."""
-        body = checked(EstimateShape, request)
+        body = read_body(EstimateShape, request)
         reference = f"{owner}/{name}@{body['version']}" if body["version"] else f"{owner}/{name}"
         found = estimating.estimate(
             version=finding.version(reference, request.user),

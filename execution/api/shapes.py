@@ -11,13 +11,18 @@ from typing import Any
 
 from rest_framework import serializers
 
+from registry.api.bodies import AnyJson, Body
+
 MAX_LIMIT = 500
 
 
-class StartShape(serializers.Serializer[Any]):
+class StartShape(Body):
     """A run to be started."""
 
     pattern = serializers.CharField(help_text="owner/name, owner/name@version, owner/name@channel, or a digest.")
+    version = serializers.CharField(
+        required=False, default="", allow_blank=True, max_length=200, help_text="Another way to write the @version."
+    )
     inputs = serializers.DictField(required=False, default=dict, help_text="Input names and values.")
     backend = serializers.CharField(required=False, default="", allow_blank=True, help_text="Agent backend.")
     seed = serializers.IntegerField(required=False, allow_null=True, default=None, min_value=0, max_value=2**53 - 1)
@@ -27,27 +32,27 @@ class StartShape(serializers.Serializer[Any]):
     public = serializers.BooleanField(required=False, default=False, help_text="Everyone may watch it.")
 
 
-class ReasonShape(serializers.Serializer[Any]):
+class ReasonShape(Body):
     """Why."""
 
     reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=1000)
 
 
-class AnswerShape(serializers.Serializer[Any]):
+class AnswerShape(Body):
     """The answer to a question that a run asks people."""
 
     seq = serializers.IntegerField(min_value=1, max_value=2**31 - 1, help_text="The number of the question's event.")
-    answer = serializers.JSONField(allow_null=True, help_text="Any JSON value that the question allows.")
+    answer = AnyJson(help_text="Any JSON value that the question allows.")
 
 
-class DoubtShape(serializers.Serializer[Any]):
+class DoubtShape(Body):
     """What to do about an effect in doubt."""
 
     seq = serializers.IntegerField(min_value=1, max_value=2**31 - 1)
     action = serializers.ChoiceField(choices=["retry", "fail"])
 
 
-class BranchShape(serializers.Serializer[Any]):
+class BranchShape(Body):
     """Where and how to branch off."""
 
     tick = serializers.IntegerField(required=False, allow_null=True, default=None, min_value=0, max_value=2**31 - 1)
@@ -57,17 +62,17 @@ class BranchShape(serializers.Serializer[Any]):
     policy = serializers.DictField(required=False, allow_null=True, default=None)
 
 
-class TickShape(serializers.Serializer[Any]):
+class TickShape(Body):
     """A place in the journal."""
 
     tick = serializers.IntegerField(min_value=0, max_value=2**31 - 1)
 
 
-class MarkShape(serializers.Serializer[Any]):
+class MarkShape(Body):
     """A checkpoint to be named."""
 
     label = serializers.CharField(required=False, default="", allow_blank=True, max_length=200)  # type: ignore[assignment]
-    note = serializers.JSONField(required=False, allow_null=True, default=None)
+    note = AnyJson(required=False, default=None)
 
 
 class ErrorShape(serializers.Serializer[Any]):
@@ -122,7 +127,7 @@ class RunDetailShape(RunShape):
 
     inputs = serializers.DictField()
     policy = serializers.DictField()
-    result = serializers.JSONField(allow_null=True)
+    result = AnyJson()
     error = ErrorShape(allow_null=True)
     questions = QuestionShape(many=True)
     children = serializers.ListField(child=serializers.IntegerField())
@@ -165,7 +170,7 @@ class EffectShape(serializers.Serializer[Any]):
     handler = serializers.CharField()
     agent_id = serializers.CharField(allow_blank=True)
     request = serializers.JSONField()
-    answer = serializers.JSONField(allow_null=True)
+    answer = AnyJson()
     status = serializers.CharField()
     attempts = serializers.IntegerField()
     doubts = serializers.IntegerField()
@@ -216,7 +221,7 @@ class CheckpointShape(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     tick = serializers.IntegerField()
     label = serializers.CharField(allow_blank=True)  # type: ignore[assignment]
-    note = serializers.JSONField(allow_null=True)
+    note = AnyJson()
     created_at = serializers.DateTimeField()
 
 

@@ -8,13 +8,14 @@ from rest_framework import serializers
 
 from execution.models.trial import TrialMode
 from execution.services.trial_inputs import MOST_INPUTS
-from execution.shadow.plan import PROFILES
+from execution.shadow.plan import PROFILES, Mode
 from execution.states import TrialStatus
+from registry.api.bodies import AnyJson, Body
 
 MOST_TOKENS = 2**53
 
 
-class BudgetShape(serializers.Serializer[Any]):
+class BudgetShape(Body):
     """What all runs of a trial may spend together; what is left out has no limit."""
 
     tokens = serializers.IntegerField(required=False, allow_null=True, default=None, min_value=0, max_value=MOST_TOKENS)
@@ -25,7 +26,21 @@ class BudgetShape(serializers.Serializer[Any]):
     daily_cost_usd = serializers.FloatField(required=False, allow_null=True, default=None, min_value=0, max_value=1e9)
 
 
-class TrialStartShape(serializers.Serializer[Any]):
+class JudgeAskShape(Body):
+    """A judge that is asked which arm answered better; it is examined before it serves."""
+
+    criteria = serializers.CharField(max_length=4000, help_text="What makes an answer better, in words.")
+    quality = serializers.BooleanField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Whether its scores are the quality of both arms; null: where no `score` says it.",
+    )
+    backend = serializers.CharField(required=False, default="", allow_blank=True, max_length=64)
+    model = serializers.CharField(required=False, default="", allow_blank=True, max_length=100)
+
+
+class TrialStartShape(Body):
     """A trial to be started."""
 
     candidate = serializers.CharField(max_length=300, help_text="owner/name@version, a channel, or a digest.")
@@ -42,24 +57,57 @@ class TrialStartShape(serializers.Serializer[Any]):
     )
     profile = serializers.ChoiceField(choices=["", *PROFILES], required=False, default="")
     backend = serializers.CharField(required=False, default="", allow_blank=True, max_length=64)
+    test = serializers.ChoiceField(
+        choices=["", *map(str, Mode)],
+        required=False,
+        default="",
+        help_text="always: after every pair; scheduled: at planned looks only; empty: what the control says.",
+    )
+    looks = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=1_000_000),
+        required=False,
+        default=list,
+        max_length=20,
+        help_text="Pairs at each planned look; the last is the size of the trial.",
+    )
     share = serializers.FloatField(required=False, default=0.1, help_text="Of real runs; live trials.")
     repeats = serializers.IntegerField(required=False, default=1, min_value=1, max_value=20)
-    at_once = serializers.IntegerField(required=False, default=8, min_value=1, max_value=64)
+    at_once = serializers.IntegerField(
+        required=False, allow_null=True, default=None, min_value=1, max_value=2000, help_text="Null: 8, in batches 100."
+    )
+    in_batches = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Questions to agents in message batches: half the price, within a day; latency is not measured.",
+    )
     caps = serializers.DictField(required=False, default=dict, help_text="Limits of each run, the same for both arms.")
     budget = BudgetShape(required=False, allow_null=True, default=None)
     success_when = serializers.CharField(required=False, default="", allow_blank=True, max_length=2000)
     score = serializers.CharField(required=False, default="", allow_blank=True, max_length=2000)
+    judge = JudgeAskShape(required=False, allow_null=True, default=None)
     public = serializers.BooleanField(required=False, allow_null=True, default=None)
 
 
-class CancelShape(serializers.Serializer[Any]):
+class CancelShape(Body):
     """Why a trial is ended without a verdict."""
 
     reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
     kill = serializers.BooleanField(required=False, default=False, help_text="Pull the kill switch.")
 
 
-class AdoptShape(serializers.Serializer[Any]):
+class KillShape(Body):
+    """Why every trial of this hub is stopped."""
+
+    reason = serializers.CharField(max_length=500)
+
+
+class KilledShape(serializers.Serializer[Any]):
+    """What the kill switch ended."""
+
+    killed = serializers.IntegerField(help_text="Trials that were alive.")
+
+
+class AdoptShape(Body):
     """How the promoted version is watched."""
 
     share = serializers.FloatField(required=False, allow_null=True, default=None, min_value=0.001, max_value=1.0)
@@ -95,6 +143,7 @@ class TrialShape(serializers.Serializer[Any]):
     profile = serializers.CharField()
     backend = serializers.CharField()
     recorded = serializers.BooleanField()
+    in_batches = serializers.BooleanField()
     share = serializers.FloatField(allow_null=True)
     pairs = PairCountsShape()
     seed_commitment = serializers.CharField()
@@ -142,12 +191,31 @@ class WatchShape(serializers.Serializer[Any]):
     next_trial = serializers.IntegerField(allow_null=True)
 
 
+class JudgeShape(serializers.Serializer[Any]):
+    """A trial's judge: what it is told, and how its examination went or stands."""
+
+    criteria = serializers.CharField()
+    quality = serializers.BooleanField()
+    backend = serializers.CharField(allow_blank=True)
+    model = serializers.CharField(allow_blank=True)
+    examined_in = serializers.IntegerField(allow_null=True, help_text="The trial that is its examination.")
+    asked = serializers.IntegerField(help_text="Control-against-control pairs it was asked about.")
+    needed = serializers.IntegerField()
+    qualified = serializers.BooleanField(allow_null=True, help_text="Null until the examination is over.")
+    reason = serializers.CharField(allow_blank=True, help_text="Why it may not serve.")
+    examination = serializers.JSONField(
+        allow_null=True, help_text="{pairs, consistency, leans_first, leans_second, bias_p}"
+    )
+
+
 class TrialDetailShape(TrialShape):
     """A trial by itself."""
 
     plan = serializers.JSONField()
     caps = serializers.JSONField()
     repeats = serializers.IntegerField()
+    at_once = serializers.IntegerField()
+    batches = AnyJson(help_text="{waiting, out}: questions that wait for a batch, or are with the provider; or null.")
     success_when = serializers.CharField(allow_blank=True)
     score = serializers.CharField(allow_blank=True)
     progress = serializers.FloatField()
@@ -160,6 +228,11 @@ class TrialDetailShape(TrialShape):
     broken = serializers.ListField(child=serializers.CharField())
     excluded = serializers.ListField(child=serializers.CharField())
     simulated = serializers.BooleanField()
+    judge = JudgeShape(allow_null=True)
+    adoption = AnyJson(
+        help_text="What adopting would do: {kind: move or publish, pattern, number}; null where it is not possible."
+    )
+    adopted_version = serializers.CharField(allow_null=True)
     adoption_obstacle = serializers.CharField(allow_null=True)
     watch = WatchShape(allow_null=True)
     report = serializers.CharField(allow_null=True)
@@ -181,10 +254,12 @@ class PairShape(serializers.Serializer[Any]):
     input = serializers.CharField()
     stratum = serializers.CharField(allow_blank=True)
     contrasts = serializers.JSONField()
-    control = serializers.JSONField(allow_null=True)
-    candidate = serializers.JSONField(allow_null=True)
+    judged = AnyJson(help_text="[{control_first, candidate_first, control_score, candidate_score, asked}, …] or null.")
+    control = AnyJson()
+    candidate = AnyJson()
     control_runs = serializers.ListField(child=serializers.IntegerField())
     candidate_runs = serializers.ListField(child=serializers.IntegerField())
+    judge_runs = serializers.ListField(child=serializers.IntegerField())
     missing = serializers.CharField(allow_null=True)
     settled_at = serializers.DateTimeField(allow_null=True)
 

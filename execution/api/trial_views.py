@@ -18,12 +18,13 @@ from rest_framework.response import Response
 
 from execution import states
 from execution.api import trial_shapes as shapes
-from execution.api.views import checked
 from execution.models import Trial, VerificationReport
 from execution.services import promoting, trial_facts, trial_inputs, verifying
+from execution.services.preferring import Judge
 from execution.services.verifying import Budget
 from execution.shadow.assessment import thresholds
 from registry.api.base import HubView, cached, not_modified, unchanged
+from registry.api.bodies import read_body
 from registry.api.paging import page
 from registry.errors import InvalidRequest
 from registry.models import Scope
@@ -86,7 +87,7 @@ class Trials(TrialView):
     )
     def post(self, request: Request) -> Response:
         """Start a trial; its workers carry it out."""
-        body = checked(shapes.TrialStartShape, request)
+        body = read_body(shapes.TrialStartShape, request)
         control = finding.version(body["control"], request.user)
         inputs = trial_inputs.from_items(body["inputs"]) if body["inputs"] else []
         if body["recorded"]:
@@ -100,13 +101,17 @@ class Trials(TrialView):
             inputs=inputs,
             profile=body["profile"],
             backend=body["backend"],
+            test=body["test"],
+            looks=body["looks"],
             share=body["share"],
             repeats=body["repeats"],
             at_once=body["at_once"],
+            in_batches=body["in_batches"],
             caps=body["caps"],
             budget=Budget(**body["budget"]) if body["budget"] is not None else None,
             success_when=body["success_when"],
             score=body["score"],
+            judge=Judge(**body["judge"]) if body["judge"] is not None else None,
             is_public=body["public"],
         )
         detail = trial_facts.trial_detail(trial)
@@ -188,8 +193,20 @@ class TrialCancel(TrialView):
     @extend_schema(operation_id="trials_cancel", request=shapes.CancelShape, responses=shapes.TrialDetailShape)
     def post(self, request: Request, trial_id: int) -> Response:
         """End a trial without a verdict; its runs are cancelled, real ones never."""
-        trial, body = self.trial(trial_id, control=True), checked(shapes.CancelShape, request)
+        trial, body = self.trial(trial_id, control=True), read_body(shapes.CancelShape, request)
         return self.answer(verifying.cancel(trial=trial, now=self.now, reason=body["reason"], kill=body["kill"]))
+
+
+class TrialsKill(TrialView):
+    """The kill switch of the hub."""
+
+    @extend_schema(operation_id="trials_kill", request=shapes.KillShape, responses=shapes.KilledShape)
+    def post(self, request: Request) -> Response:
+        """Stop every trial that is alive, watches included; for administrators of the hub."""
+        if not (request.user.is_authenticated and request.user.is_superuser):
+            raise PermissionDenied("only an administrator of the hub may stop every trial")
+        body = read_body(shapes.KillShape, request)
+        return Response({"killed": verifying.kill_all(now=self.now, reason=body["reason"])})
 
 
 class TrialAdopt(TrialView):
@@ -197,7 +214,12 @@ class TrialAdopt(TrialView):
 
     @extend_schema(operation_id="trials_adopt", request=shapes.AdoptShape, responses=shapes.TrialDetailShape)
     def post(self, request: Request, trial_id: int) -> Response:
-        """Move `stable` to the candidate, and watch it from now on."""
-        trial, body = self.trial(trial_id), checked(shapes.AdoptShape, request)
+        """
+        Move `stable` to the candidate, and watch it from now on.
+
+        A candidate of another pattern becomes a version of the control's pattern first; `adoption` of the trial
+        tells which.
+        """
+        trial, body = self.trial(trial_id), read_body(shapes.AdoptShape, request)
         promoting.adopt(trial=trial, user=request.user, now=self.now, share=body["share"])
         return self.answer(trial)

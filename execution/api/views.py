@@ -14,7 +14,6 @@ from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 
 from execution import states
 from execution.agents import roster
@@ -25,6 +24,7 @@ from execution.services import branching, controlling, starting, watching
 from execution.services.clock import to_ms
 from execution.services.sessions import segments
 from registry.api.base import HubView
+from registry.api.bodies import read_body
 from registry.api.paging import page
 from registry.errors import InvalidRequest
 from registry.models import Scope, Token
@@ -37,11 +37,12 @@ HISTORY = OpenApiParameter(
 LIMIT = OpenApiParameter("limit", int, description="At most so many, 1 to 500.")
 
 
-def checked(shape: type[Serializer[Any]], request: Request) -> dict[str, Any]:
-    """The body, as the shape allows it; DRF's ValidationError otherwise."""
-    serializer = shape(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    return dict(serializer.validated_data)
+def reference_of(body: dict[str, Any]) -> str:
+    """Which version to run: ``owner/name@version``, or the two apart; never both."""
+    pattern, version = body["pattern"], body["version"]
+    if version and "@" in pattern:
+        raise InvalidRequest("version", "the pattern names a version already; leave one of them out")
+    return f"{pattern}@{version}" if version else pattern
 
 
 def whole(request: Request, name: str, default: int, high: int) -> int:
@@ -118,9 +119,9 @@ class Runs(RunView):
     @extend_schema(operation_id="runs_start", request=shapes.StartShape, responses={201: shapes.RunDetailShape})
     def post(self, request: Request) -> Response:
         """Start a run."""
-        body = checked(shapes.StartShape, request)
+        body = read_body(shapes.StartShape, request)
         run = starting.start(
-            version=finding.version(body["pattern"], request.user),
+            version=finding.version(reference_of(body), request.user),
             inputs=body["inputs"],
             user=request.user,
             now=self.now,
@@ -199,7 +200,7 @@ class RunCancel(RunView):
     @extend_schema(operation_id="runs_cancel", request=shapes.ReasonShape, responses=shapes.StatusShape)
     def post(self, request: Request, run_id: int) -> Response:
         """Cancel a run and its child runs."""
-        run, body = self.run(run_id, control=True), checked(shapes.ReasonShape, request)
+        run, body = self.run(run_id, control=True), read_body(shapes.ReasonShape, request)
         return self.status(run.pk, controlling.cancel(run_id=run.pk, now=self.at, reason=body["reason"]))
 
 
@@ -229,7 +230,7 @@ class RunAnswer(RunView):
     @extend_schema(operation_id="runs_answer", request=shapes.AnswerShape, responses=shapes.StatusShape)
     def post(self, request: Request, run_id: int) -> Response:
         """Answer a `human:ask`; the run goes on at once."""
-        run, body = self.run(run_id, control=True), checked(shapes.AnswerShape, request)
+        run, body = self.run(run_id, control=True), read_body(shapes.AnswerShape, request)
         by = str(request.user.get_username())
         status = controlling.answer(run_id=run.pk, seq=body["seq"], value=body["answer"], now=self.at, by=by)
         return self.status(run.pk, status)
@@ -241,7 +242,7 @@ class RunDoubt(RunView):
     @extend_schema(operation_id="runs_resolve", request=shapes.DoubtShape, responses=shapes.StatusShape)
     def post(self, request: Request, run_id: int) -> Response:
         """Ask again, or take it as failed."""
-        run, body = self.run(run_id, control=True), checked(shapes.DoubtShape, request)
+        run, body = self.run(run_id, control=True), read_body(shapes.DoubtShape, request)
         retry = body["action"] == "retry"
         return self.status(run.pk, controlling.resolve(run_id=run.pk, seq=body["seq"], retry=retry, now=self.at))
 
@@ -260,7 +261,7 @@ class RunCheckpoints(RunView):
     @extend_schema(operation_id="runs_mark", request=shapes.MarkShape, responses={201: shapes.CheckpointShape})
     def post(self, request: Request, run_id: int) -> Response:
         """Name the present place."""
-        run, body = self.run(run_id, control=True), checked(shapes.MarkShape, request)
+        run, body = self.run(run_id, control=True), read_body(shapes.MarkShape, request)
         row = controlling.mark(run_id=run.pk, now=self.at, label=body["label"], note=body["note"])
         fields = ("id", "tick", "label", "note", "created_at")
         return Response({name: getattr(row, name) for name in fields}, status=201)
@@ -272,7 +273,7 @@ class RunBranch(RunView):
     @extend_schema(operation_id="runs_branch", request=shapes.BranchShape, responses={201: shapes.RunDetailShape})
     def post(self, request: Request, run_id: int) -> Response:
         """A new run that shares the journal up to a tick, or one with other inputs or another version."""
-        run, body = self.run(run_id, control=True), checked(shapes.BranchShape, request)
+        run, body = self.run(run_id, control=True), read_body(shapes.BranchShape, request)
         version = finding.version(body["pattern"], request.user) if body["pattern"] else None
         made = branching.branch(
             run=run,
@@ -303,7 +304,7 @@ class RunRollback(RunView):
     @extend_schema(operation_id="runs_rollback", request=shapes.TickShape, responses={201: shapes.RunDetailShape})
     def post(self, request: Request, run_id: int) -> Response:
         """Branch off at a tick, and cancel the run itself where it is still alive."""
-        run, body = self.run(run_id, control=True), checked(shapes.TickShape, request)
+        run, body = self.run(run_id, control=True), read_body(shapes.TickShape, request)
         made = branching.rollback(run=run, tick=body["tick"], now=self.now, user=request.user)
         return Response(render.run_detail(made), status=201, headers={"Location": f"/api/v1/runs/{made.pk}"})
 

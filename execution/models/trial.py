@@ -34,6 +34,7 @@ class TrialMode(models.TextChoices):
     BATCH = "batch", "on given inputs"
     LIVE = "live", "beside real runs"
     WATCH = "watch", "after a promotion"
+    EXAM = "exam", "examining a judge"
 
 
 class TrialQuerySet(models.QuerySet["Trial"]):
@@ -58,8 +59,8 @@ class TrialQuerySet(models.QuerySet["Trial"]):
         return self.filter(Q(control__pattern=pattern) | Q(candidate__pattern=pattern))
 
     def shown(self) -> TrialQuerySet:
-        """What lists show: watches stand beside the trial that they follow."""
-        return self.exclude(mode=TrialMode.WATCH)
+        """What lists show: watches and examinations stand beside the trial that they follow."""
+        return self.exclude(mode__in=(TrialMode.WATCH, TrialMode.EXAM))
 
     def for_list(self) -> TrialQuerySet:
         """With all that a row of a list shows, in the same query."""
@@ -82,10 +83,16 @@ class Trial(models.Model):
     plan = JsonText(help_text="As the report spells it.")
     backend = models.CharField(max_length=64, help_text="Agents of both arms; live trials use each run's own.")
     recorded = models.BooleanField(default=False, help_text="Earlier runs answer what they were asked already.")
+    judge = JsonText(
+        null=True, blank=True, help_text="{criteria, quality, backend, model, examination}; null where none is asked."
+    )
     success_when = models.TextField(blank=True, help_text="What both arms are judged by.")
     score = models.TextField(blank=True, help_text="Quality of both arms, 0 to 1.")
     caps = JsonText(default=dict, help_text="Limits of each run: {tokens, cost_usd, seconds, …}; both arms the same.")
     repeats = models.PositiveSmallIntegerField(default=1, help_text="Runs of each arm on one input; their mean counts.")
+    in_batches = models.BooleanField(
+        default=False, help_text="Its questions to agents go in message batches: half the price, within a day."
+    )
     at_once = models.PositiveSmallIntegerField(default=8, help_text="Pairs under way at the same time.")
     share = models.FloatField(default=0.0, help_text="Of real runs that are shadowed, 0 to 1; live trials.")
 
@@ -123,6 +130,14 @@ class Trial(models.Model):
     adopted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+    adopted_version = models.ForeignKey(
+        PatternVersion,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="What became stable: the candidate, or its text as a version of the control's pattern.",
+    )
 
     objects = TrialQuerySet.as_manager()
 
@@ -157,6 +172,11 @@ class Trial(models.Model):
         return self.status in states.terminal(states.TRIAL)
 
     @property
+    def is_beside_runs(self) -> bool:
+        """Whether its controls are real runs, so that its pairs come one by one."""
+        return self.mode in (TrialMode.LIVE, TrialMode.WATCH)
+
+    @property
     def trial_plan(self) -> TrialPlan:
         """The plan as the statistics use it."""
         return plan_from_json(Reader(self.plan, "/plan"))
@@ -172,7 +192,7 @@ class Trial(models.Model):
         return bool(
             user.is_superuser
             or self.started_by_id == user.pk
-            or (self.mode != TrialMode.BATCH and self.control.pattern.owner.can_publish(user))
+            or (self.is_beside_runs and self.control.pattern.owner.can_publish(user))
         )
 
 
@@ -230,6 +250,9 @@ class TrialPair(models.Model):
     contrasts = JsonText(default=dict, help_text="Metric and contrast; above 0 the candidate did better.")
     control = JsonText(null=True, help_text="The control's observation.")
     candidate = JsonText(null=True, help_text="The candidate's observation.")
+    judged = JsonText(
+        null=True, help_text="What the judge said: [{control_first, candidate_first, …}], per repetition."
+    )
     missing = models.TextField(blank=True, help_text="The infrastructure failure that lost it.")
     enrolled_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True, blank=True)
@@ -249,10 +272,12 @@ class TrialPair(models.Model):
 
 
 class ArmRun(models.Model):
-    """A run that is an arm of a pair; a real run may be the control of several live trials."""
+    """A run that is an arm of a pair, or its judge; a real run may be the control of several live trials."""
 
     pair = models.ForeignKey(TrialPair, on_delete=models.CASCADE, related_name="arm_runs", db_index=False)
-    arm = models.CharField(max_length=16, choices=[("control", "control"), ("candidate", "candidate")])
+    arm = models.CharField(
+        max_length=16, choices=[("control", "control"), ("candidate", "candidate"), ("judge", "judge")]
+    )
     number = models.PositiveSmallIntegerField(default=0, help_text="Which repetition, from 0.")
     attempt = models.PositiveSmallIntegerField(default=1, help_text="Above 1 after failures of the infrastructure.")
     run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="arms")

@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from execution.agents.base import AgentBackend, Answer, Profile, Request, Reservation, effect_digest
+from execution.agents.base import Answer, Profile, Request, effect_digest
 from execution.errors import AgentError
 from execution.models.effect import Handler
 from execution.models.fields import dumps
 from execution.services.world import Agent, names_of, text
+from opl.script.choosing import chosen, options_shown
 from opl.script.effects import DEFAULT_TIMEOUT_SECONDS, completion_result
 from opl.script.values import to_text
 
@@ -54,6 +55,7 @@ class Delivery:
     request: Request
     expires_at: int | None  # ms
     attempts_allowed: int
+    batched: bool = False  # in a message batch: another attempt waits for another batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,7 @@ JUDGE_SHAPES: dict[str, dict[str, Any]] = {
 def judging_question(name: str, data: Mapping[str, Any]) -> tuple[str, str]:
     """What a judge is asked by a primitive, and for which purpose."""
     if name == "primitive:select_best":
-        return selection_prompt(data.get("options"), data.get("criteria")), "selection"
+        return selection_prompt(options_shown(data), data.get("criteria")), "selection"
     if name == "primitive:should_continue":
         told = to_text(data.get("condition"))
         prompt = f'Should the work go on? Answer {{"continue": true or false, "reason": text}}. While: {told}'
@@ -160,9 +162,12 @@ def make_request(
     attempt: int,
     timeout: float | None,
     profile: Profile,
+    world: int | None = None,
 ) -> Request:
     """The question as a backend gets it."""
     question = question_of(name, data)
+    if question.purpose == "selection":
+        data = {**data, "options": options_shown(data)}
     return Request(
         run_id=run_id,
         key=key,
@@ -173,6 +178,7 @@ def make_request(
         data=data,
         purpose=question.purpose,
         seed=seed,
+        world=world,
         attempt=attempt,
         timeout_seconds=DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout,
         idempotency_key=effect_digest(run_id, key),
@@ -184,7 +190,7 @@ def reply_value(request: Request, answer: Answer | None, error: AgentError | Non
     if request.purpose == "judgement":
         return None if answer is None else answer.value
     if request.purpose == "selection":
-        return None if answer is None else answer.value["choice"]
+        return None if answer is None else chosen(answer.value, request.data["options"])
     if request.purpose == "continuation":
         return bool(answer.value.get("continue")) if answer is not None and isinstance(answer.value, dict) else False
     told = None if error is None else {"type": error.kind, "message": error.message}
@@ -203,14 +209,6 @@ def reply_value(request: Request, answer: Answer | None, error: AgentError | Non
         result["met"] = bool(result.get("met")) and all(each["holds"] for each in request.data.get("computed", ()))
         result.setdefault("score", 0)
     return result
-
-
-def reservation(backend: AgentBackend, request: Request) -> Reservation:
-    """The most that a question may take; a choice is asked in both orders."""
-    once = backend.reserve(request)
-    if request.purpose != "selection":
-        return once
-    return Reservation(tokens=2 * once.tokens, cost_micros=2 * once.cost_micros)
 
 
 def failure_value(name: str, agent_id: str, kind: str, message: str, seconds: float = 0.0) -> Any:

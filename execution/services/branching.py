@@ -32,6 +32,7 @@ from execution.services import (
     journal,
     operating,
     reusing,
+    rows,
     sessions,
     starting,
 )
@@ -203,7 +204,7 @@ def _copy_open(cursor: Any, made: Run, rebuilt: Rebuilt, tick: int, now: int, bl
     draft.at = now
     for seq, effect in sorted(rebuilt.open.items()):
         asked = asked_again(shadow, effect)
-        cursor.execute(journal.INSERT_EFFECT, journal.effect_row(draft, asked, tick, blobs, False))
+        cursor.execute(journal.INSERT_EFFECT, rows.effect_row(draft, asked, tick, blobs, False))
         if asked.reused is not None:
             # Not had by this run's machine yet: the first advance hands it over.
             cursor.execute(

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from execution.errors import RunRefused
+from execution.errors import InputsRefused, RunRefused
 from execution.models import Effect, Run
 from execution.models.stored import BlobWriter
 from execution.services import engine, guiding, hints, isolating, past, starting
@@ -36,6 +36,7 @@ class Plan:
     version_id: int
     inputs: dict[str, Any]
     policy: dict[str, Any]
+    strategy: str = ""  # of the running pattern's own, whose program it is
 
 
 def plan(session: Session, data: Mapping[str, Any]) -> Plan | dict[str, str]:
@@ -67,26 +68,56 @@ def plan(session: Session, data: Mapping[str, Any]) -> Plan | dict[str, str]:
 
 def strategy_request(session: Session, data: Mapping[str, Any], told: list[Any]) -> dict[str, Any]:
     """
-    What ``strategy:use {strategy}`` asks for: the pattern ``strategy-NAME`` with those variables of the flow that it
-    takes. A rule that chose a strategy since the last one was used goes before the stage's own choice.
+    What ``strategy:use {strategy}`` asks for, with those variables of the flow that it takes: the document's own
+    strategy of that name, else the pattern ``strategy-NAME``. A rule that chose a strategy since the last one was used
+    goes before the stage's own choice.
     """
     chosen = past.chosen_strategy(session.run_id, told)
     name = chosen or to_text(data.get("strategy"))
     request: dict[str, Any] = {"strategy": name, "pattern": f"strategy-{name}", "inputs": {}}
     if chosen is not None:
         request["chosen_by"] = "rule"
+    own = own_strategies(session).get(name)
+    if own is not None:
+        return {**request, "pattern": str(version_of(session)), "own": True, "inputs": _taken(session, own)}
     try:
         version = find_version(session, request["pattern"])
     except Exception as error:
         if not hasattr(error, "code"):
             raise
         return request  # planning it will say that there is none
+    return {**request, "pattern": str(version), "inputs": _taken(session, version.program or {})}
+
+
+def own_strategies(session: Session) -> Mapping[str, Any]:
+    """The programs of the document's own ``strategies`` by their names; they are part of the program that is run."""
+    found: Mapping[str, Any] = session.program.get("strategies", {})
+    return found
+
+
+def version_of(session: Session) -> PatternVersion:
+    """What is being run."""
+    return PatternVersion.objects.select_related("pattern__owner").get(pk=session.version_id)
+
+
+def own_plan(session: Session, data: Mapping[str, Any]) -> Plan | dict[str, str]:
+    """One of the document's own strategies as a child run; no pattern starts itself by it, since no strategy has USE."""
+    if session.depth >= MAX_DEPTH:
+        return {"type": "refused", "message": f"runs may be {MAX_DEPTH} deep, and this one is"}
+    name = str(data["strategy"])
+    try:
+        guiding.plan_of(own_strategies(session)[name], data["inputs"])
+    except InputsRefused as error:
+        return {"type": "refused", "message": str(error)}
+    return Plan(version_id=session.version_id, inputs=dict(data["inputs"]), policy={}, strategy=name)
+
+
+def _taken(session: Session, program: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables of the flow that a program takes, and whose values fit."""
     known = engine.variables(session.state)
-    program = version.program or {}
     given = {each: known[each] for each in program.get("inputs", {}) if known.get(each) is not None}
     wrong = {problem.pointer.split("/")[1] for problem in errors_only(engine.problems_of_inputs(program, given))}
-    inputs = {each: value for each, value in given.items() if each not in wrong}
-    return {**request, "pattern": str(version), "inputs": inputs}
+    return {each: value for each, value in given.items() if each not in wrong}
 
 
 def find_version(session: Session, reference: str) -> PatternVersion:
@@ -129,6 +160,7 @@ def begin(session: Session, seq: int, planned: Plan, at: int) -> int:
     policy = {"limits": limits, **({"agents": session.policy["agents"]} if "agents" in session.policy else {})}
     version = PatternVersion.objects.get(pk=planned.version_id)
     try:
+        strategy = own_strategies(session)[planned.strategy] if planned.strategy else None
         child = starting.start(
             version=version,
             inputs=planned.inputs,
@@ -143,6 +175,8 @@ def begin(session: Session, seq: int, planned: Plan, at: int) -> int:
             is_public=parent.is_public,
             queue=session.queue,
             shadow=isolating.inherited(session.policy),
+            strategy=planned.strategy,
+            planned=guiding.plan_of(strategy, planned.inputs) if strategy is not None else None,
         )
     except RunRefused as error:
         answer_parent(effect_id, refused(error), at)
@@ -154,14 +188,6 @@ def refused(error: RunRefused) -> dict[str, Any]:
     """The reply of a child run that could not be started after all."""
     told = {"type": "refused", "message": str(error)}
     return {"success": False, "status": "refused", "result": None, "error": told}
-
-
-def reply_of(run_id: int, status: str, succeeded: bool, result: Any, error: Any) -> dict[str, Any]:
-    """What a parent's script gets; the fields of an object result stand beside the others."""
-    told = error if error is not None or succeeded else {"type": status, "message": f"the child run ended as {status}"}
-    reply = {"run_id": run_id, "status": status, "success": succeeded, "result": result, "output": result}
-    extra = {name: value for name, value in result.items() if name not in reply} if isinstance(result, dict) else {}
-    return {**extra, **reply, "error": told}
 
 
 def answer_parent(effect_id: int, value: Any, at: int) -> None:

@@ -19,6 +19,7 @@ from execution import primitives
 from execution.models import Effect
 from execution.models.stored import load_many
 from execution.services import conditions, past
+from opl.script.choosing import options_shown
 from opl.script.values import is_number, to_text
 from registry.models import PatternVersion
 
@@ -165,10 +166,8 @@ def computed(draft: Draft, name: str, data: dict[str, Any]) -> tuple[bool, Any]:
         if data.get("results") is None:
             data["results"] = latest_answers(draft)
         return False, None
-    options = data.get("options")
-    listed = list(options.values()) if isinstance(options, Mapping) else options if isinstance(options, list) else []
-    data["options"] = listed
-    return len(listed) < 2, listed[0] if listed else None
+    shown = options_shown(data)
+    return len(shown) < 2, shown[0] if shown else None
 
 
 def latest_answers(draft: Draft) -> list[dict[str, Any]]:

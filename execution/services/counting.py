@@ -19,7 +19,7 @@ from django.db import transaction
 from execution import states
 from execution.models import Trial, TrialLook, TrialPair
 from execution.models.trial import TrialMode
-from execution.services import faults, promoting, reporting, watching_share
+from execution.services import examining, faults, promoting, reporting, watching_share
 from execution.services.reporting import Written
 from execution.services.verifying import drop_pairs
 from execution.shadow.assessment import Assessment, Course
@@ -40,6 +40,8 @@ def count(trial: Trial, now: datetime) -> int:
         return 0
     if trial.mode == TrialMode.WATCH:
         return watching_share.count(trial, fresh, now)
+    if trial.mode == TrialMode.EXAM:
+        return examining.count(trial, fresh, now)
     course = course_of(trial)
     looks: list[TrialLook] = []
     for pair in fresh:
@@ -84,6 +86,13 @@ def _write(trial: Trial, course: Course, counted: list[TrialPair], looks: list[T
         trial.outcome, trial.sentence = course.outcome, sentence
         keep(trial, course)
     return True
+
+
+def decide_unjudged(trial: Trial, now: datetime) -> None:
+    """The judge may not serve: no verdict, no pair; inside the transaction of its examination."""
+    rows = Trial.objects.filter(pk=trial.pk, revision=trial.revision, status=TrialStatus.RUNNING)
+    if rows.update(revision=trial.revision + 1):
+        decide(trial, reporting.write(trial, [], health_of(trial, 0), now), now)
 
 
 def decide(trial: Trial, report: Written, now: datetime) -> None:
@@ -168,11 +177,13 @@ def assessment_of(trial: Trial) -> Assessment:
 
 
 def health_of(trial: Trial, upto: int) -> Health:
-    """Replay fidelity, once enough was replayed to speak of it."""
+    """The judge's qualification, and replay fidelity once enough was replayed to speak of it."""
+    examined = examining.examination_of(trial)
+    judged = {"judge_qualified": examined.qualified, "judge_reason": examined.reason} if examined else {}
     if not trial.recorded or upto < trial.plan["n_min"]:
-        return Health()
+        return Health(**judged)
     found = total = 0
     for told in TrialPair.objects.filter(trial=trial, position__lte=upto).values_list("control", flat=True):
         alike, asked = (told or {}).get("replayed", (0, 0))
         found, total = found + alike, total + asked
-    return Health(replay_fidelity=found / total if total else 1.0)
+    return Health(**judged, replay_fidelity=found / total if total else 1.0)

@@ -23,7 +23,7 @@ from execution.errors import AgentError
 from execution.models import RunAgent, hot
 from execution.models.fields import dumps
 from execution.models.stored import BlobWriter, load_many
-from execution.services import asking, budgeting, faults, selecting, sessions
+from execution.services import asking, at_once, budgeting, faults, sessions
 from execution.services.asking import Delivery, Reply
 from execution.services.profiles import profile_for
 from execution.services.world import Agent
@@ -52,7 +52,7 @@ def claim(*, worker_id: int, room: int, now: int, run_id: int | None = None, que
         values = load_many([column for row in rows for column in (row[8], row[9])])
         deliveries, refused = [], []
         for place, row in enumerate(rows):
-            delivery = _delivery(row, runs[row[1]], values[2 * place], values[2 * place + 1])
+            delivery = delivery_of(row, runs[row[1]], values[2 * place], values[2 * place + 1])
             refusal = _reserve(cursor, delivery)
             if refusal is None:
                 deliveries.append(delivery)
@@ -63,7 +63,7 @@ def claim(*, worker_id: int, room: int, now: int, run_id: int | None = None, que
         faults.reach("before-claim-commits")
     for delivery, refusal in refused:
         if not refusal.may_free:
-            _end_for_budget(delivery, refusal, now)
+            end_for_budget(delivery, refusal, now)
     return deliveries
 
 
@@ -96,7 +96,7 @@ def _runs_of(cursor: Any, run_ids: set[int]) -> dict[int, tuple[Any, ...]]:
     return found  # type: ignore[return-value]
 
 
-def _delivery(row: tuple[Any, ...], run: Any, data: Any, shape: Any) -> Delivery:
+def delivery_of(row: tuple[Any, ...], run: Any, data: Any, shape: Any) -> Delivery:
     _, run_id, seq, epoch, attempts, key, name, agent_id, _, _, timeout, expires_at = row
     agent = _agent(run_id, agent_id)
     profile = profile_for(run.version_id, agent_id, asking.profile_name(agent, data), agent.details, data)
@@ -110,6 +110,7 @@ def _delivery(row: tuple[Any, ...], run: Any, data: Any, shape: Any) -> Delivery
         attempt=attempts,
         timeout=timeout,
         profile=profile,
+        world=run.policy.get("shadow", {}).get("world"),
     )
     return Delivery(
         run_id=run_id,
@@ -130,7 +131,7 @@ def _agent(run_id: int, agent_id: str) -> Agent:
 
 
 def _reserve(cursor: Any, delivery: Delivery) -> budgeting.Refusal | None:
-    wanted = asking.reservation(roster.backend(delivery.backend, delivery.options), delivery.request)
+    wanted = roster.backend(delivery.backend, delivery.options).reserve(delivery.request)
     refusal = budgeting.reserve(cursor, delivery.run_id, wanted)
     if refusal is None:
         cursor.execute(
@@ -149,7 +150,7 @@ def _put_back(cursor: Any, delivery: Delivery, refusal: budgeting.Refusal, now: 
     )
 
 
-def _end_for_budget(delivery: Delivery, refusal: budgeting.Refusal, now: int) -> None:
+def end_for_budget(delivery: Delivery, refusal: budgeting.Refusal, now: int) -> None:
     """The run ends: its budget does not cover what it asks next."""
     from execution.services import controlling
 
@@ -176,10 +177,10 @@ async def _ask(delivery: Delivery, clock: Any) -> Reply:
     backend = roster.backend(delivery.backend, delivery.options)
     try:
         if backend.capabilities.immediate or delivery.expires_at is None:
-            answer = await selecting.complete(backend, delivery.request)
+            answer = await backend.complete(delivery.request)
         else:
             async with asyncio.timeout(max((delivery.expires_at - started) / 1000, 0.001)):
-                answer = await selecting.complete(backend, delivery.request)
+                answer = await backend.complete(delivery.request)
     except TimeoutError:
         seconds = delivery.request.timeout_seconds
         error = AgentError("timeout", f"no answer within {seconds:g} seconds", paid=True)
@@ -208,6 +209,9 @@ def reply_of(delivery: Delivery, answer: Answer | None, error: AgentError | None
     duration = (ended - started) / 1000
     if answer is not None and answer.duration_seconds is not None:
         duration = answer.duration_seconds
+    if error is not None and error.kind == "timeout":
+        # Also where nobody waited for it, as simulated agents on no clock do.
+        duration = max(duration, delivery.request.timeout_seconds)
     value = asking.reply_value(delivery.request, answer, error, duration)
     return Reply(delivery=delivery, value=value, error=error, answer=answer, at=ended, duration_seconds=duration)
 
@@ -221,46 +225,77 @@ def commit(replies: Sequence[Reply], now: int) -> list[int]:
 
     A retryable failure with attempts left goes back into the queue instead.
     """
-    blobs = BlobWriter()
-    moved: dict[int, None] = {}
+    if connection.vendor == "postgresql" and not any(_will_retry(reply) for reply in replies):
+        moved = _commit_at_once(replies, now)
+    else:
+        moved = _commit_in_turn(replies, now)
+    telemetry.answered(replies)
+    faults.reach("result-committed")
+    return list(dict.fromkeys(moved))
+
+
+def _commit_in_turn(replies: Sequence[Reply], now: int) -> list[int]:
+    """One statement after the other; the runs whose answers were taken."""
+    blobs, moved = BlobWriter(), []
     with transaction.atomic(), hot.cursor() as cursor:
         for reply in replies:
             if _will_retry(reply):
                 _retry(cursor, reply, now)
-            elif _store(cursor, blobs, reply, now):
-                moved[reply.delivery.run_id] = None
+            elif _store(cursor, _stored(reply, blobs), now):
+                moved.append(reply.delivery.run_id)
             else:
                 _store_late(cursor, reply, now)
         blobs.flush(cursor)
         faults.reach("before-result-commits")
     blobs.committed()
-    telemetry.answered(replies)
-    faults.reach("result-committed")
-    return list(moved)
+    return moved
 
 
-def _store(cursor: Any, blobs: BlobWriter, reply: Reply, now: int) -> bool:
+def _commit_at_once(replies: Sequence[Reply], now: int) -> list[int]:
+    """
+    One statement for all of them, on PostgreSQL; the runs whose answers were taken.
+
+    Answers that nobody waits for any more follow in a transaction of their own:
+    a crash before it loses what a crash before the first would lose.
+    """
+    blobs = BlobWriter()
+    stored = [_stored(reply, blobs) for reply in replies]
+    faults.reach("before-result-commits")
+    taken = at_once.store_answers(stored, blobs, now)
+    blobs.committed()
+    late = [reply for reply in replies if _place(reply) not in taken]
+    if late:
+        with transaction.atomic(), hot.cursor() as cursor:
+            for reply in late:
+                _store_late(cursor, reply, now)
+    return [reply.delivery.run_id for reply in replies if _place(reply) in taken]
+
+
+def _place(reply: Reply) -> tuple[int, int, int]:
+    return reply.delivery.run_id, reply.delivery.seq, reply.delivery.epoch
+
+
+def _stored(reply: Reply, blobs: BlobWriter) -> dict[str, Any]:
+    """What an answer changes in its row, and which row that is."""
     usage = reply.answer.usage if reply.answer is not None else None
-    delivery = reply.delivery
-    cursor.execute(
-        "UPDATE execution_effect SET status = %s, answer = %s, error_kind = %s, duration_seconds = %s, tokens = %s,"
-        " cost = %s, usage = %s, answered_at = %s, unread = %s, worker_id = NULL, expires_at = NULL"
-        " WHERE run_id = %s AND seq = %s AND epoch = %s AND status = 'sent'",
-        [
-            "done" if reply.error is None else "failed",
-            blobs.put(reply.value),
-            reply.error.kind[:64] if reply.error is not None else "",
-            reply.duration_seconds,
-            usage.tokens if usage is not None else 0,
-            usage.cost_micros if usage is not None else 0,
-            dumps(usage.to_json()) if usage is not None and usage.cost_micros else None,
-            now,
-            True,
-            delivery.run_id,
-            delivery.seq,
-            delivery.epoch,
-        ],
-    )
+    run_id, seq, epoch = _place(reply)
+    return {
+        "status": "done" if reply.error is None else "failed",
+        "answer": blobs.put(reply.value),
+        "error_kind": reply.error.kind[:64] if reply.error is not None else "",
+        "duration_seconds": reply.duration_seconds,
+        "tokens": usage.tokens if usage is not None else 0,
+        "cost": usage.cost_micros if usage is not None else 0,
+        "usage": dumps(usage.to_json()) if usage is not None and usage.cost_micros else None,
+        "run_id": run_id,
+        "seq": seq,
+        "epoch": epoch,
+    }
+
+
+def _store(cursor: Any, stored: dict[str, Any], now: int) -> bool:
+    *changed, run_id, seq, epoch = stored.values()
+    cursor.execute(at_once.STORE_ANSWER, [*changed, now, run_id, seq, epoch])
     return bool(cursor.rowcount)
 
 
@@ -275,11 +310,13 @@ def _retry(cursor: Any, reply: Reply, now: int) -> None:
     assert error is not None
     attempt = delivery.request.attempt
     pause = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS)) - 1] * (0.75 + 0.5 * random.random())  # noqa: S311
-    due = now + int(1000 * max(pause, error.retry_after or 0.0))
+    # The next message batch is what a question of this one waits for.
+    due = None if delivery.batched else now + int(1000 * max(pause, error.retry_after or 0.0))
     cursor.execute(
-        "UPDATE execution_effect SET status = 'queued', worker_id = NULL, due_at = %s"
+        "UPDATE execution_effect SET status = 'queued', worker_id = NULL, due_at = %s,"
+        " expires_at = CASE WHEN %s THEN NULL ELSE expires_at END"
         " WHERE run_id = %s AND seq = %s AND epoch = %s AND status = 'sent'",
-        [due, delivery.run_id, delivery.seq, delivery.epoch],
+        [due, delivery.batched, delivery.run_id, delivery.seq, delivery.epoch],
     )
     _give_back(cursor, delivery)
     note_attempt(cursor, reply, "failed", now)

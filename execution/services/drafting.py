@@ -71,6 +71,7 @@ class Asked:
     reused: reusing.Found | None = None
     child: children.Plan | None = None
     failed: Any = None  # the reply of one that was refused at once
+    waits_for_batch: bool = False  # queued without a due time: the next message batch takes it
 
 
 @dataclass(slots=True, kw_only=True)
@@ -234,6 +235,9 @@ class Draft:
         """Send it with this worker where there is room and the run's own budget covers it; queue it otherwise."""
         session = self.session
         agent = session.world.meet(asked.agent_id, asked.data, self.at)
+        if isolating.in_batches(session.policy):
+            asked.waits_for_batch = True
+            return
         if self.room <= 0 or session.parent_id is not None or session.policy.get("chained"):
             return
         profile = profile_for(
@@ -251,7 +255,7 @@ class Draft:
             profile=profile,
         )
         options = {"agents": session.policy["agents"]} if "agents" in session.policy else {}
-        asked.reservation = asking.reservation(roster.backend(session.backend, options), request)
+        asked.reservation = roster.backend(session.backend, options).reserve(request)
         if not self.reserve(asked.reservation):
             asked.reservation = Reservation()
             return
@@ -283,7 +287,8 @@ class Draft:
 
     def ask_child(self, asked: Asked) -> None:
         """Plan a child run; one that cannot be started is a reply like any failure."""
-        plan = children.plan(self.session, asked.data)
+        own = asked.name == "strategy:use" and asked.data.get("own")
+        plan = (children.own_plan if own else children.plan)(self.session, asked.data)
         if isinstance(plan, children.Plan):
             asked.child = plan
             return

@@ -18,7 +18,9 @@ from execution.services import children, hints, judging
 from execution.services.clock import to_datetime
 from execution.services.drafting import Draft
 from execution.services.world import text
+from opl.script.effects import child_result
 from registry.models import PatternVersion, Source
+from registry.ranking.context import cell_of
 from registry.services import analytics, learning
 
 
@@ -42,7 +44,13 @@ def finish(cursor: Any, draft: Draft, blobs: BlobWriter) -> None:
     )
     close_open(cursor, session.run_id, session.tick + 1)
     if session.parent_effect is not None:
-        reply = children.reply_of(session.run_id, str(end["status"]), verdict.succeeded, end["result"], end["error"])
+        reply = child_result(
+            run_id=session.run_id,
+            status=str(end["status"]),
+            succeeded=verdict.succeeded,
+            result=end["result"],
+            error=end["error"],
+        )
         children.answer_parent(session.parent_effect, reply, draft.at)
     record(session.run_id, session.version_id, verdict, ended_at)
     transaction.on_commit(lambda: hints.run_ready(session.run_id))
@@ -82,8 +90,8 @@ def close_open(cursor: Any, run_id: int, tick: int) -> None:
 def record(run_id: int, version_id: int, verdict: judging.Verdict, ended_at: Any) -> None:
     """Tell the registry how it went; a cancelled run says nothing about its pattern, a trial's run counts in its trial."""
     run = Run.objects.get(pk=run_id)
-    if verdict.outcome is None or "shadow" in run.policy:
-        return
+    if verdict.outcome is None or "shadow" in run.policy or "strategy" in run.policy:
+        return  # a strategy inside of a flow is a part of it, and says nothing by itself
     context = run.policy.get("context")
     duration = (ended_at - (run.started_at or ended_at)).total_seconds()
     analytics.record_outcome(
@@ -93,7 +101,7 @@ def record(run_id: int, version_id: int, verdict: judging.Verdict, ended_at: Any
         succeeded=verdict.succeeded,
         ended_at=ended_at,
         reporter=run.started_by,
-        cell=analytics.cell_of(context) if isinstance(context, dict) else "",
+        cell=cell_of(context) if isinstance(context, dict) else "",
         failure_type=verdict.outcome,
         quality=verdict.score,
         duration_seconds=max(duration, 0.0),

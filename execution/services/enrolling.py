@@ -11,10 +11,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum
 
 from execution.models import ArmRun, Run, Trial, TrialPair
 from execution.models.run import RunQuerySet
+from execution.models.trial import TrialMode
 from execution.services import faults
 from execution.services.isolating import TRIALS
 from execution.services.verifying import name_of_input
@@ -67,7 +68,7 @@ def _enrol(trial: Trial, run: Run, position: int, now: datetime) -> None:
 
 def budget_used_up(trial: Trial, now: datetime) -> str:
     """Why no further run may be started today, "" where one may."""
-    own = Run.objects.filter(queue=TRIALS, arms__pair__trial=trial)
+    own = runs_of(trial)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     today = own.filter(created_at__gte=midnight)
     return _over(own, trial.tokens_limit, trial.cost_limit, "of the trial") or _over(
@@ -75,9 +76,16 @@ def budget_used_up(trial: Trial, now: datetime) -> str:
     )
 
 
+def runs_of(trial: Trial) -> RunQuerySet:
+    """The runs that a trial pays for: of its arms, of its judge, and of the judge's examination."""
+    root = trial.follows_id if trial.mode == TrialMode.EXAM else trial.pk
+    paid = Q(arms__pair__trial=root) | Q(arms__pair__trial__follows=root, arms__pair__trial__mode=TrialMode.EXAM)
+    return Run.objects.filter(paid, queue=TRIALS)
+
+
 def is_spent(trial: Trial) -> bool:
     """Whether the budget of the whole trial is used up, so that no day to come changes that."""
-    own = Run.objects.filter(queue=TRIALS, arms__pair__trial=trial)
+    own = runs_of(trial)
     return bool(_over(own, trial.tokens_limit, trial.cost_limit, ""))
 
 

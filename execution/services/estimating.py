@@ -22,7 +22,7 @@ from execution.agents.claude import DEFAULT_MODEL
 from execution.agents.prices import price_of
 from execution.primitives import tool_schemas
 from execution.services import asking, children, coordinating, guiding, profiles
-from opl.script.effects import EventEffect
+from opl.script.effects import EventEffect, child_result
 from opl.script.rehearse.agents import Cast, Script
 from opl.script.rehearse.driver import Planned, Record, Stage
 from opl.script.values import to_text
@@ -135,8 +135,8 @@ class _Counting(Stage):
             seed=self.seed,
         )
 
-    def _counted(self, request: Request, times: int = 1) -> None:
-        self.count.completions += times
+    def _counted(self, request: Request) -> None:
+        self.count.completions += 1
         self.count.agents.add(request.agent_id)
         if self.count.completions > MOST_COMPLETIONS:
             return
@@ -144,8 +144,8 @@ class _Counting(Stage):
         given, answered = messages.input_estimate(arguments), int(arguments["max_tokens"])
         price = price_of(arguments["model"], on=self.today, input_tokens=given)
         self.count.models.add(arguments["model"])
-        self.count.tokens += times * (given + answered)
-        self.count.cost += times * price.cost_micros(fresh=0, written=given, output=answered)
+        self.count.tokens += given + answered
+        self.count.cost += price.cost_micros(fresh=0, written=given, output=answered)
 
     def _imagine(self, name: str, effect: EventEffect, data: Mapping[str, Any]) -> Planned:
         if name == "judgement:ask":
@@ -157,8 +157,7 @@ class _Counting(Stage):
         found = super()._judge(name, effect, data)
         if found.seconds:  # an answer that was computed takes no time
             question = asking.question_of(f"primitive:{name}", data)
-            times = 2 if name == "select_best" else 1
-            self._counted(self._request(question.agent_id, question.prompt, effect, {}), times)
+            self._counted(self._request(question.agent_id, question.prompt, effect, {}))
         return found
 
     def _primitive(self, name: str, effect: EventEffect, data: dict[str, Any]) -> Planned:
@@ -179,9 +178,11 @@ class _Counting(Stage):
         try:
             if self.level >= DEEPEST:
                 raise LookupError(reference)
-            version = self._found(reference)
-            given = data.get("inputs")
-            planned = guiding.plan(version, given if isinstance(given, Mapping) else {})
+            own = self.own_strategy(data)
+            version = self.version if own is not None else self._found(reference)
+            given = self.taken(own) if own is not None else data.get("inputs")
+            given = given if isinstance(given, Mapping) else {}
+            planned = guiding.plan(version, given) if own is None else guiding.plan_of(own, given)
         except Exception as error:
             if not isinstance(error, LookupError) and not hasattr(error, "code"):
                 raise
@@ -191,7 +192,7 @@ class _Counting(Stage):
             version, planned, self.count, user=self.user, today=self.today, seed=self.seed, depth=self.level + 1
         )
         good = record.status == "succeeded"
-        value = children.reply_of(0, record.status, good, record.result, record.error)
+        value = child_result(run_id=0, status=record.status, succeeded=good, result=record.result, error=record.error)
         return Planned(value=value, seconds=float(record.elapsed))
 
     def _found(self, reference: str) -> PatternVersion:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,12 @@ import yaml
 from execution import primitives
 from execution.errors import NotExecutable
 from execution.services import checking, profiles
+from opl.check import action_problems
+from opl.document.actions import GUIDED_NAMES
 from opl.document.model import Document, Mode, ProfileSource
 from opl.document.profile import ProfileError, resolve_source
 from opl.document.security import allowance
+from opl.errors import errors_only
 from opl.script.compiler import compile_script
 from opl.script.values import to_text
 from registry.models import PatternVersion
@@ -66,15 +68,20 @@ def plan(version: PatternVersion, given: Mapping[str, Any]) -> Plan:
         InputsRefused: a value does not fit; all problems at once.
     """
     if version.program is not None:
-        return Plan(program=version.program, inputs=checking.checked_inputs(version.program, given))
+        return plan_of(version.program, given)
     document = reading.read(version.source_bytes).document
     if document is None or not version.text.strip():
         raise NotExecutable(str(version))
-    program = program_of(document)
+    program = program_of(document, str(version))
     own = parameters_of(document)
     checking.only(given, [*GIVEN, *own])
     checked = checking.checked_inputs(program, given)
     return Plan(program=program, inputs=_inputs(version, document, program, own, checked), tools=True)
+
+
+def plan_of(program: Mapping[str, Any], given: Mapping[str, Any]) -> Plan:
+    """A script with checked inputs."""
+    return Plan(program=dict(program), inputs=checking.checked_inputs(program, given))
 
 
 def fitting(version: PatternVersion, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,32 +132,30 @@ def given_values(version: PatternVersion, values: Mapping[str, Any]) -> dict[str
 # ---------------------------------------------------------------- the program
 
 
-@lru_cache(maxsize=1)
-def own_names() -> frozenset[str]:
-    """The names that the guided program itself binds."""
-    program = compile_script(SOURCE).program
-    assert program is not None
-    return frozenset([*program["inputs"], *program["initial_state"]])
-
-
 def parameters_of(document: Document) -> dict[str, Any]:
     """The pattern's declared parameters; a name that the guided program uses itself is told in words only."""
     properties = (document.parameters or {}).get("properties")
     declared = properties if isinstance(properties, Mapping) else {}
-    return {name: schema for name, schema in declared.items() if name.isidentifier() and name not in own_names()}
+    return {name: schema for name, schema in declared.items() if name.isidentifier() and name not in GUIDED_NAMES}
 
 
-def program_of(document: Document) -> dict[str, Any]:
-    """The guided program with the pattern's parameters and rules in it."""
+def program_of(document: Document, version: str = "") -> dict[str, Any]:
+    """
+    The guided program with the pattern's parameters and rules in it.
+
+    Raises:
+        NotExecutable: one of them does not compile; says which, where it stands.
+    """
     compiled = compile_script(
         SOURCE,
         parameters={"type": "object", "properties": parameters_of(document)},
         rules=[{**rule.value, "line": rule.line} for rule in document.adaptive_rules],
         actions=document.actions or None,
     )
-    if compiled.program is None:  # a rule or a parameter of the document that does not compile
-        compiled = compile_script(SOURCE)
-    assert compiled.program is not None
+    if compiled.program is None:
+        problems = errors_only(action_problems(document)) or errors_only(compiled.problems)
+        told = "; ".join(f"{each.line}:{each.column}: {each.message}" for each in problems[:5])
+        raise NotExecutable(version or document.name, f"its rules or parameters do not compile: {told}")
     return compiled.program
 
 

@@ -3,7 +3,8 @@ A draft put into rows: one transaction, all of it or nothing.
 
 The run's row goes first, guarded by the revision that was read: on both
 databases whoever comes second finds no row and starts over. Statements here
-are raw because every step of every run passes through them.
+are raw because every step of every run passes through them; on PostgreSQL the
+usual step is one statement (``at_once``).
 """
 
 from __future__ import annotations
@@ -15,18 +16,10 @@ from django.db import connection, transaction
 from execution.errors import RunMoved
 from execution.models import hot
 from execution.models.effect import Handler
-from execution.models.fields import dumps
 from execution.models.stored import BlobWriter, compress
-from execution.services import children, ending, faults, operating
+from execution.services import at_once, children, ending, faults, operating, rows
 from execution.services.clock import to_datetime
-from execution.services.drafting import Asked, Draft, Told, expiry
-
-SNAPSHOT_TICKS = 20
-SNAPSHOT_BYTES = 64 * 1024
-# A large state is written less often: at most this many of its bytes per tick, so that saving it
-# never costs more than the tick itself. Replaying a hundred ticks takes milliseconds.
-BYTES_PER_TICK = 16 * 1024
-UNBOUND = 2**62
+from execution.services.drafting import Draft
 
 
 def write(draft: Draft) -> list[int]:
@@ -39,34 +32,33 @@ def write(draft: Draft) -> list[int]:
     Raises:
         RunMoved: the run is no longer what the session says; nothing was written.
     """
+    if draft.end is not None:
+        draft.closed = list(dict.fromkeys([*draft.closed, *draft.asked]))
+    return at_once.write(draft) if at_once.can(draft) else _write_in_turn(draft)
+
+
+def _write_in_turn(draft: Draft) -> list[int]:
+    """One statement after the other."""
     session = draft.session
     tick = session.tick + 1
     blobs = BlobWriter()
-    if draft.end is not None:
-        draft.closed = list(dict.fromkeys([*draft.closed, *draft.asked]))
     with transaction.atomic(), hot.cursor() as cursor:
         closed_calls = close_effects(cursor, draft, tick)
         calls = max(draft.calls - closed_calls, 0)
-        status = draft.status if draft.end is not None or calls else "waiting"
+        status = rows.settled_status(draft, calls)
         move_run(cursor, draft, tick, calls, status)
         cursor.execute(
-            "INSERT INTO execution_tick (run_id, number, at, inputs, last_event) VALUES (%s, %s, %s, %s, %s)",
-            [
-                session.run_id,
-                tick,
-                draft.at,
-                stored_rounds := blobs.put(draft.rounds),
-                session.events_count + len(draft.told),
-            ],
+            f"INSERT INTO execution_tick ({rows.TICK_COLUMNS}) VALUES (%s, %s, %s, %s, %s)",  # noqa: S608  our own names
+            tick_row := rows.tick_row(draft, tick, blobs),
         )
         consume(cursor, draft, tick)
         insert_effects(cursor, draft, tick, blobs)
         change_timers(cursor, draft)
-        snapshot = save_snapshot(cursor, draft, tick, len(stored_rounds))
+        snapshot = save_snapshot(cursor, draft, tick, len(tick_row[3]))
         session.world.write(cursor, blobs, draft.at, tick)
         if draft.end is not None:
             ending.finish(cursor, draft, blobs)
-        insert_events(cursor, draft, status, blobs)
+        insert_events(cursor, draft, blobs)
         operate(cursor, draft, blobs)
         blobs.flush(cursor)
         ending.keep_decisions(draft)
@@ -77,21 +69,7 @@ def write(draft: Draft) -> list[int]:
         ]
         faults.reach("before-advance-commits")
     blobs.committed()
-    session.world.written()
-    session.revision += 1
-    session.tick, session.clock, session.status, session.open_calls = tick, draft.at, status, calls
-    session.events_count += len(draft.told)
-    session.tokens_used += draft.used_tokens
-    session.cost_used += draft.used_cost
-    session.tokens_reserved += draft.reserved_tokens
-    session.cost_reserved += draft.reserved_cost
-    session.started = True
-    if session.timers is not None:
-        session.timers = {*session.timers, *draft.timers}.difference(draft.fired, draft.dropped_timers)
-    if snapshot:
-        session.snapshot_tick, session.snapshot_bytes, session.bytes_since = tick, snapshot, 0
-    else:
-        session.bytes_since += len(stored_rounds)
+    rows.bring_up(draft, tick, calls, status, snapshot, len(tick_row[3]))
     return [run_id for run_id in begun if run_id]
 
 
@@ -108,31 +86,7 @@ def operate(cursor: Any, draft: Draft, blobs: BlobWriter) -> None:
 def move_run(cursor: Any, draft: Draft, tick: int, calls: int, status: str) -> None:
     """Compare and swap the run's row."""
     session = draft.session
-    if status != session.status:
-        draft.told.append(Told(kind="status", name=f"run:{status}", data={"status": status}))
-    cursor.execute(
-        "UPDATE execution_run SET revision = revision + 1, tick = %s, clock = %s, status = %s, events_count = %s,"
-        " open_calls = %s, tokens_used = tokens_used + %s, tokens_reserved = tokens_reserved + %s,"
-        " cost_used = cost_used + %s, cost_reserved = cost_reserved + %s WHERE id = %s AND revision = %s"
-        " AND (tokens_limit IS NULL OR tokens_used + tokens_reserved + %s <= tokens_limit)"
-        " AND (cost_limit IS NULL OR cost_used + cost_reserved + %s <= cost_limit)",
-        [
-            tick,
-            draft.at,
-            status,
-            session.events_count + len(draft.told),
-            calls,
-            draft.used_tokens,
-            draft.reserved_tokens,
-            draft.used_cost,
-            draft.reserved_cost,
-            session.run_id,
-            session.revision,
-            # What this worker sends at once must still fit: the queue may have held some back meanwhile.
-            draft.used_tokens + draft.reserved_tokens if draft.holds else -UNBOUND,
-            draft.used_cost + draft.reserved_cost if draft.holds else -UNBOUND,
-        ],
-    )
+    cursor.execute(rows.MOVE_RUN, rows.run_values(draft, tick, calls, status))
     if cursor.rowcount != 1:
         raise RunMoved(session.run_id)
     if not session.started:
@@ -192,100 +146,24 @@ def consume(cursor: Any, draft: Draft, tick: int) -> None:
         )
 
 
-EFFECT_COLUMNS = (
-    "run_id, seq, key, request_hash, replies, name, handler, agent_id, request, shape, line, timeout_seconds, status,"
-    " epoch, attempts, doubts, worker_id, due_at, expires_at, emitted_at, sent_at, answered_at, emitted_tick, unread,"
-    " tick, closed_tick, answer, error_kind, duration_seconds, tokens, cost, reserved_tokens, reserved_cost,"
-    " reused_from"
-)
-INSERT_EFFECT = f"INSERT INTO execution_effect ({EFFECT_COLUMNS}) VALUES ({', '.join(['%s'] * 34)})"  # noqa: S608  our own names
+INSERT_EFFECT = f"INSERT INTO execution_effect ({rows.EFFECT_COLUMNS}) VALUES ({', '.join(['%s'] * 34)})"  # noqa: S608  our own names
+INSERT_EVENT = f"INSERT INTO execution_event ({rows.EVENT_COLUMNS}) VALUES ({', '.join(['%s'] * 9)})"  # noqa: S608  our own names
 
 
 def insert_effects(cursor: Any, draft: Draft, tick: int, blobs: BlobWriter) -> None:
     """The new questions: sent by this worker, or queued; answered ones with their answer."""
-    if draft.asked:
-        closed = set(draft.closed)
-        rows = [effect_row(draft, asked, tick, blobs, asked.seq in closed) for asked in draft.asked.values()]
-        if len(rows) == 1:
-            cursor.execute(INSERT_EFFECT, rows[0])
-        else:
-            cursor.executemany(INSERT_EFFECT, rows)
+    made = rows.effect_rows(draft, tick, blobs)
+    if len(made) == 1:
+        cursor.execute(INSERT_EFFECT, made[0])
+    elif made:
+        cursor.executemany(INSERT_EFFECT, made)
 
 
-def effect_row(draft: Draft, asked: Asked, tick: int, blobs: BlobWriter, closed: bool) -> tuple[Any, ...]:
-    """One new effect as a row, in the order of ``EFFECT_COLUMNS``."""
-    at, delivery, reused = draft.at, asked.delivery, asked.reused
-    status, answer, answered = "queued", None, None
-    if reused is not None:
-        status, answer, answered = "done", reused.stored, at
-    elif asked.failed is not None:
-        status, answer, answered = "failed", blobs.put(asked.failed), at
-    elif closed:
-        status = "cancelled"
-    elif delivery is not None or asked.handler != Handler.AGENT:
-        status = "sent"
-    is_open = status in ("queued", "sent")
-    return (
-        draft.session.run_id,
-        asked.seq,
-        asked.key,
-        asked.request_hash,
-        asked.replies,
-        asked.name[:200],
-        str(asked.handler),
-        asked.agent_id,
-        blobs.put(asked.data),
-        blobs.put(asked.shape, always_blob=True) if asked.shape else "",
-        asked.line,
-        asked.timeout,
-        status,
-        1 if delivery is not None else 0,
-        1 if delivery is not None else 0,
-        0,
-        draft.claim.worker_id if delivery is not None and draft.claim is not None else None,
-        at if status == "queued" else None,
-        expiry(at, asked.timeout) if is_open else None,
-        at,
-        at if status == "sent" else None,
-        answered,
-        tick,
-        False,
-        tick if answered is not None else None,
-        tick if closed and answered is None else None,
-        answer,
-        "refused" if asked.failed is not None else "",
-        reused.duration_seconds if reused is not None else None,
-        0,
-        0,
-        asked.reservation.tokens if delivery is not None else 0,
-        asked.reservation.cost_micros if delivery is not None else 0,
-        reused.effect_id if reused is not None else None,
-    )
-
-
-def insert_events(cursor: Any, draft: Draft, status: str, blobs: BlobWriter) -> None:
-    """What observers are told, numbered without gaps."""
-    session = draft.session
-    rows = [
-        (
-            session.run_id,
-            session.events_count + place,
-            draft.at,
-            told.kind,
-            told.name[:200],
-            blobs.put(told.data),
-            told.branch[:200],
-            told.line,
-            told.seq,
-        )
-        for place, told in enumerate(draft.told, 1)
-    ]
-    if rows:
-        cursor.executemany(
-            "INSERT INTO execution_event (run_id, sequence, at, kind, name, data, branch, line, seq)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            rows,
-        )
+def insert_events(cursor: Any, draft: Draft, blobs: BlobWriter) -> None:
+    """What observers are told."""
+    told = rows.event_rows(draft, blobs)
+    if told:
+        cursor.executemany(INSERT_EVENT, told)
 
 
 def change_timers(cursor: Any, draft: Draft) -> None:
@@ -302,16 +180,13 @@ def change_timers(cursor: Any, draft: Draft) -> None:
 
 def save_snapshot(cursor: Any, draft: Draft, tick: int, bytes_now: int) -> int:
     """Save the state where it is due; its size in bytes, 0 where none was saved."""
-    session = draft.session
-    ticks = tick - session.snapshot_tick
-    due = ticks >= SNAPSHOT_TICKS or session.bytes_since + bytes_now >= SNAPSHOT_BYTES
-    if not due or ticks * BYTES_PER_TICK < session.snapshot_bytes:
+    text = rows.due_snapshot(draft.session, tick, bytes_now)
+    if text is None:
         return 0
-    text = dumps(session.state)
     cursor.execute(
         "INSERT INTO execution_snapshot (run_id, tick, size_bytes, data) VALUES (%s, %s, %s, %s)"
         " ON CONFLICT (run_id) DO UPDATE SET tick = excluded.tick, size_bytes = excluded.size_bytes,"
         " data = excluded.data",
-        [session.run_id, tick, len(text), compress(text)],
+        [draft.session.run_id, tick, len(text), compress(text)],
     )
     return len(text)

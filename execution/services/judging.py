@@ -42,6 +42,12 @@ def judge(session: Session, end: dict[str, Any]) -> Verdict:
         return Verdict(succeeded=False, score=None, outcome=None)
     if status != "succeeded":
         return Verdict(succeeded=False, score=None, outcome=str((end["error"] or {}).get("code") or status))
+    if session.policy.get("shadow", {}).get("arm") == "judge":
+        # A judge did its work when it said something that can be read; the version it was asked about is not at stake.
+        heard = isinstance(end["result"], Mapping) and end["result"].get("asked") is True
+        return Verdict(succeeded=heard, score=None, outcome="" if heard else "unreadable")
+    if "strategy" in session.policy:
+        return judged_by(session, end["result"], "", "")
     # Both arms of a trial are judged by the same words.
     success_when, score = session.policy.get("shadow", {}).get("criterion") or own_criterion(session.version_id)
     return judged_by(session, end["result"], success_when, score)

@@ -17,8 +17,7 @@ from django.db import DatabaseError, connection
 
 from execution.errors import TrialNotPossible
 from execution.models import Trial, TrialPair, WorkerLease
-from execution.models.trial import TrialMode
-from execution.services import clock, counting, enrolling, pairing, verifying
+from execution.services import clock, counting, enrolling, examining, pairing, verifying
 from execution.services.clock import to_datetime
 from execution.services.isolating import TRIALS
 from execution.services.reaping import LEASE_MS
@@ -61,14 +60,16 @@ def workers_alive(now_ms: int | None = None) -> bool:
 def look_after(trial: Trial, now: datetime) -> int:
     """One trial's next steps; how many there were."""
     done = 0
-    if trial.mode != TrialMode.BATCH:
+    if not examining.lets_go_on(trial, now):
+        return 0
+    if trial.is_beside_runs:
         done += enrolling.enrol_live(trial, now)
     pairs = list(TrialPair.objects.filter(trial=trial).under_way().select_related("input").order_by("position"))
     arms = pairing.arms_of(pairs)
     done += sum(pairing.tend(trial, pair, arms[pair.pk], now) for pair in pairs)
     under_way = sum(pair.status == PairStatus.RUNNING for pair in pairs)
     # Pairs beside real runs cost nothing while they wait for these.
-    room = trial.at_once if trial.mode == TrialMode.BATCH else enrolling.MOST_OPEN
+    room = enrolling.MOST_OPEN if trial.is_beside_runs else trial.at_once
     done += start_pairs(trial, room - under_way, now)
     return done + counting.count(trial, now)
 
@@ -87,9 +88,9 @@ def start_pairs(trial: Trial, room: int, now: datetime) -> int:
         trial.note = reason
     if reason:
         return end_spent(trial, now)
-    if trial.mode == TrialMode.BATCH:
-        return sum(pairing.start(trial, pair, now) for pair in pairs)
-    return sum(pairing.begin_live(pair) for pair in pairs)
+    if trial.is_beside_runs:
+        return sum(pairing.begin_live(pair) for pair in pairs)
+    return sum(pairing.start(trial, pair, now) for pair in pairs)
 
 
 def end_spent(trial: Trial, now: datetime) -> int:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,9 +26,10 @@ from execution.agents import roster
 from execution.errors import RunRefused
 from execution.models import ArmRun, Effect, Run, Trial, TrialPair
 from execution.models.trial import TrialMode
-from execution.services import faults, guiding, judging, starting
+from execution.services import faults, guiding, judging, preferring, starting
 from execution.services.checking import POLICY_NAMES, SEED_BITS
 from execution.services.isolating import TRIALS
+from execution.services.preferring import JUDGE
 from execution.shadow.contrast import contrasts_of
 from execution.shadow.observation import Arm, Observation, mean_observation
 from execution.states import PairStatus
@@ -46,7 +47,7 @@ class Later(Exception):
     """Another worker was at this pair."""
 
 
-Arms = dict[Arm, list[ArmRun]]
+Arms = dict[str, list[ArmRun]]  # by arm, and those of the judge
 
 
 def tend(trial: Trial, pair: TrialPair, runs: Arms, now: datetime) -> bool:
@@ -72,7 +73,7 @@ def _has_step(trial: Trial, pair: TrialPair, runs: Arms) -> bool:
     if any(_needs_start(trial, pair, arm, runs) for arm in Arm):
         return True
     if all(one.run.has_ended for arm in Arm for one in runs[arm]):
-        return True
+        return all(one.run.has_ended for one in runs[JUDGE])
     return any(lost_by_infrastructure(trial, one.run) for arm in Arm for one in runs[arm] if one.run.has_ended)
 
 
@@ -89,29 +90,60 @@ def _step(trial: Trial, pair: TrialPair, runs: Arms, now: datetime) -> None:
                 for one in again:
                     start_again(trial, pair, one, now)
                 return
+        if trial.judge is not None and not _cancelled(runs) and _ask_judge(trial, pair, runs, now):
+            return
         settle(trial, pair, runs, now)
     except Lost as reason:
         settle_missing(pair, str(reason), now)
 
 
+def _ask_judge(trial: Trial, pair: TrialPair, runs: Arms, now: datetime) -> bool:
+    """Start what the judge is still to say about this pair; whether there was anything. Raises Lost, Later."""
+    known = {one.number: one for one in runs[JUDGE]}
+    wanted = []
+    for control, candidate in zip(runs[Arm.CONTROL], runs[Arm.CANDIDATE], strict=True):
+        mine, other = preferring.whole(control), preferring.whole(candidate)
+        if trial.mode == TrialMode.EXAM and not (preferring.has_answer(mine) and preferring.has_answer(other)):
+            raise Lost("a run of the control left no answer to lay before the judge")
+        before = known.get(control.number)
+        if before is None and preferring.needs_asking(trial, mine, other):
+            wanted.append((control, candidate, 1))
+        elif before is not None and not before.run.succeeded:
+            if before.attempt >= MOST_ATTEMPTS:
+                raise Lost(f"the judge could not be heard: {why(before.run)}")
+            wanted.append((control, candidate, before.attempt + 1))
+    if not wanted:
+        return False
+    _take(pair)
+    for control, candidate, attempt in wanted:
+        try:
+            preferring.ask(trial, pair, control, candidate, attempt, now)
+        except RunRefused as error:
+            raise Lost(f"the judge could not be asked: {error}"[:500]) from error
+    return True
+
+
 def _needs_start(trial: Trial, pair: TrialPair, arm: Arm, runs: Arms) -> bool:
     if runs[arm]:
         return False
-    if arm is Arm.CANDIDATE and trial.mode != TrialMode.BATCH and pair.first == Arm.CANDIDATE:
+    if arm is Arm.CANDIDATE and trial.is_beside_runs and pair.first == Arm.CANDIDATE:
         return True
+    if trial.in_batches:
+        return True  # both arms in the same batch: its time says nothing, and it is out for hours
     other = runs[arm.other]
     return not other or arm == pair.first or all(one.run.has_ended for one in other)
 
 
 def arms_of(pairs: Sequence[TrialPair]) -> dict[int, Arms]:
     """The latest attempt of every run of both arms, by pair; one query."""
-    latest: dict[int, dict[Arm, dict[int, ArmRun]]] = {pair.pk: {arm: {} for arm in Arm} for pair in pairs}
+    arms = (*map(str, Arm), JUDGE)
+    latest: dict[int, dict[str, dict[int, ArmRun]]] = {pair.pk: {arm: {} for arm in arms} for pair in pairs}
     rows = ArmRun.objects.filter(pair__in=list(latest)).select_related("run").order_by("attempt")
     for row in rows.defer("run__inputs", "run__result") if latest else ():
-        latest[row.pair_id][Arm(row.arm)][row.number] = row
+        latest[row.pair_id][row.arm][row.number] = row
     return {
-        pair: {arm: [found[number] for number in sorted(found)] for arm, found in arms.items()}
-        for pair, arms in latest.items()
+        pair: {arm: [found[number] for number in sorted(found)] for arm, found in by_arm.items()}
+        for pair, by_arm in latest.items()
     }
 
 
@@ -165,10 +197,16 @@ def start_again(trial: Trial, pair: TrialPair, lost: ArmRun, now: datetime) -> N
 def start_run(trial: Trial, pair: TrialPair, arm: Arm, number: int, attempt: int, now: datetime) -> None:
     """One run of an arm, kept apart from the world."""
     version = trial.control if arm is Arm.CONTROL else trial.candidate
-    shadow: dict[str, Any] = {"trial": trial.pk, "arm": str(arm), "criterion": [trial.success_when, trial.score]}
+    shadow: dict[str, Any] = {
+        "trial": trial.pk,
+        "arm": str(arm),
+        "criterion": [trial.success_when, trial.score],
+        "world": world_of(bytes(trial.seed), pair.position),
+    }
+    if trial.in_batches:
+        shadow["in_batches"] = True
     options: dict[str, Any] = {"user": trial.started_by, "backend": trial.backend, "policy": {"limits": trial.caps}}
-    if trial.mode == TrialMode.BATCH:
-        assert pair.input is not None
+    if pair.input is not None:
         values = pair.input.value()
         if pair.input.source_run_id is not None:
             shadow |= {"answers_of": [pair.input.source_run_id], "recorded": trial.recorded}
@@ -201,12 +239,18 @@ def seed_of(seed: bytes, position: int, arm: Arm, number: int, attempt: int) -> 
     return int.from_bytes(hashlib.sha256(b"opl-trial-run\0" + seed + told).digest()[:8], "big") >> (64 - SEED_BITS)
 
 
+def world_of(seed: bytes, position: int) -> int:
+    """The seed of the people whom simulated arms of a pair meet: the same for both, so that the versions are compared."""
+    told = f"{position}".encode()
+    return int.from_bytes(hashlib.sha256(b"opl-trial-world\0" + seed + told).digest()[:8], "big") >> (64 - SEED_BITS)
+
+
 # ---------------------------------------------------------------- settling
 
 
 def settle(trial: Trial, pair: TrialPair, runs: Arms, now: datetime) -> None:
     """Both arms have ended: observations, contrasts, and the pair is settled."""
-    cancelled = next((one for arm in Arm for one in runs[arm] if one.run.status == "cancelled"), None)
+    cancelled = _cancelled(runs)
     if cancelled is not None:
         settle_missing(pair, f"the {cancelled.arm} was cancelled by a person", now)
         return
@@ -214,7 +258,13 @@ def settle(trial: Trial, pair: TrialPair, runs: Arms, now: datetime) -> None:
     seen = {
         arm: mean_observation([observed(trial, one.run, agents_time=agents_time) for one in runs[arm]]) for arm in Arm
     }
-    found = contrasts_of(seen[Arm.CONTROL], seen[Arm.CANDIDATE])
+    judged = _judged(runs) if trial.judge is not None else None
+    if judged and trial.judge and trial.judge["quality"]:
+        for arm, score in zip(Arm, preferring.qualities_of(judged), strict=True):
+            # As with `score:`, an arm that failed has quality 0.
+            seen[arm] = replace(seen[arm], quality=(score or 0.0) if seen[arm].success else 0.0)
+    preference = preferring.preference_of(judged) if judged else None
+    found = contrasts_of(seen[Arm.CONTROL], seen[Arm.CANDIDATE], preference=preference)
     measured = set(trial.plan["metrics"])
     told = {arm: asdict(observation) for arm, observation in seen.items()}
     if trial.recorded:
@@ -225,8 +275,25 @@ def settle(trial: Trial, pair: TrialPair, runs: Arms, now: datetime) -> None:
         contrasts={name: value for name, value in found.items() if name in measured},
         control=told[Arm.CONTROL],
         candidate=told[Arm.CANDIDATE],
+        judged=judged,
         settled_at=now,
     )
+
+
+def _cancelled(runs: Arms) -> ArmRun | None:
+    """A run of this pair that was cancelled, the judge's included."""
+    return next((one for each in runs.values() for one in each if one.run.status == "cancelled"), None)
+
+
+def _judged(runs: Arms) -> list[dict[str, Any]]:
+    """What the judge said, repetition by repetition."""
+    asked = {one.number: one.run for one in runs[JUDGE]}
+    return [
+        preferring.heard(
+            preferring.whole_run(asked.get(control.number)), preferring.whole(control), preferring.whole(candidate)
+        )
+        for control, candidate in zip(runs[Arm.CONTROL], runs[Arm.CANDIDATE], strict=True)
+    ]
 
 
 def settle_missing(pair: TrialPair, reason: str, now: datetime) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from execution.models import Trial, VerificationReport
+from execution.services import examining
 from execution.shadow import report as reports
 from execution.shadow.evidence import Pair
 from execution.shadow.report import Setting, Subject
@@ -66,6 +67,7 @@ def setting_of(trial: Trial, health: Health, now: datetime) -> Setting:
         started_at=spelled(trial.started_at or trial.created_at),
         ended_at=spelled(now),
         health=health,
+        judge=examining.examination_of(trial),
         node=NAMERS[-1]() if NAMERS else "",
     )
 

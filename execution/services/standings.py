@@ -19,7 +19,6 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q
 
 from execution.models import Run, Trial, TrialPair
-from execution.models.trial import TrialMode
 from registry import ranking
 from registry.models import LineageEdge, Pattern, PatternVersion
 
@@ -65,7 +64,7 @@ def standings(*, pattern: Pattern, user: Any, simulated: bool = False) -> list[P
         simulated: those with simulated agents instead; the two are never added.
     """
     family = family_of(pattern)
-    trials = Trial.objects.visible_to(user).exclude(mode=TrialMode.WATCH).filter(settled__gt=0)
+    trials = Trial.objects.visible_to(user).shown().filter(settled__gt=0)
     trials = trials.filter(control__pattern__in=family, candidate__pattern__in=family)
     wind_tunnel = Run.objects.filter(arms__pair__trial=OuterRef("pk"), simulated=True)
     trials = trials.filter(Exists(wind_tunnel) if simulated else ~Exists(wind_tunnel))

@@ -45,6 +45,8 @@ def start(
     is_public: bool = False,
     queue: str = "",
     shadow: Mapping[str, Any] | None = None,
+    planned: guiding.Plan | None = None,
+    strategy: str = "",
 ) -> Run:
     """
     Make a run of ``version``.
@@ -59,6 +61,9 @@ def start(
         parent, parent_effect: the run and effect that wait for this one.
         queue: which workers carry it out, "" for the ordinary ones.
         shadow: an arm of a trial, kept apart from the world as ``isolating`` says.
+        planned: what it executes instead of the version's own program, the inputs included: judges of trials, and
+            a strategy of the version's own document.
+        strategy: the name of that strategy.
 
     Returns:
         The run, ``queued``.
@@ -69,7 +74,7 @@ def start(
         BackendUnknown: no such alias.
         BackendLacksTools: a guided pattern, and agents that cannot use tools.
     """
-    planned = guiding.plan(version, inputs or {})
+    planned = planned or guiding.plan(version, inputs or {})
     chosen = checking.checked_policy(policy or {})
     alias = backend or roster.default_backend()
     made_backend = roster.backend(alias, {"agents": chosen["agents"]} if "agents" in chosen else {})
@@ -80,6 +85,8 @@ def start(
     chosen["limits"] = limits
     if shadow is not None:
         chosen["shadow"] = dict(shadow)
+    if strategy:
+        chosen["strategy"] = strategy
     if parent is not None or OwnerBudget.objects.filter(owner=owner).exists():
         chosen["chained"] = True
     blobs = BlobWriter()

@@ -9,6 +9,9 @@ The plan of a trial: a profile, and what the control's own document asks for.
       margins: {success: 0.05, cost: 0.10, quality: 0.02}
       automatic: true          # a verdict in its favour moves `stable` by itself
       share: 0.2               # of real runs that stay shadowed after a promotion
+      mode: scheduled          # looked at only at planned numbers of pairs
+      looks: [50, 100, 200]    # these; without them five equal ones
+      judge: Which answer is more helpful and makes no false statement?
 
 It is the control's section that counts: a candidate does not loosen the rules
 by which it is judged.
@@ -18,10 +21,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
+from django.db.models import Avg
+
+from execution.models import Run
 from execution.shadow.contrast import Metric
 from execution.shadow.errors import PlanInvalid
-from execution.shadow.plan import PROFILES, TrialPlan
+from execution.shadow.plan import PROFILES, Mode, TrialPlan
 from execution.shadow.planning import expected_pairs
 from opl.script.values import is_number
 from registry.models import PatternVersion
@@ -29,6 +36,8 @@ from registry.services import analytics
 
 METHOD = "shadow_execution"
 USUAL = "standard"
+MOST_CRITERIA = 4_000  # characters of what a judge is told to judge by
+LATEST_RUNS = 50  # of the control, that tell what a run costs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +48,9 @@ class Wishes:
     margins: Mapping[str, float] | None = None  # metric → margin
     automatic: bool = False
     share: float = 0.10
+    scheduled: bool = False  # looked at only at planned numbers of pairs
+    looks: tuple[int, ...] = ()  # these numbers; () for five equal ones
+    judge: str = ""  # criteria of a judge that is asked which answer it prefers
 
 
 def wishes_of(version: PatternVersion) -> Wishes:
@@ -58,7 +70,34 @@ def wishes_of(version: PatternVersion) -> Wishes:
         profile=profile if profile in PROFILES else "",
         margins=numbers,
         automatic=section.get("automatic") is True and section.get("method") == METHOD,
+        scheduled=section.get("mode") == Mode.SCHEDULED.value,
+        looks=_whole_numbers(section.get("looks")),
+        judge=section["judge"].strip()[:MOST_CRITERIA] if isinstance(section.get("judge"), str) else "",
         share=float(share) if isinstance(share, int | float) and is_number(share) and 0.0 < share <= 1.0 else 0.10,
+    )
+
+
+def _whole_numbers(value: Any) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, list) and all(type(each) is int for each in value) else ()
+
+
+def scheduled(plan: TrialPlan, looks: tuple[int, ...] = ()) -> TrialPlan:
+    """
+    The plan as a group-sequential one; with looks of its own its size is the last of them.
+
+    Raises:
+        PlanInvalid: the looks are not ascending, or too many.
+    """
+    if not looks:
+        return replace(plan, mode=Mode.SCHEDULED, looks=())
+    size = looks[-1]
+    return replace(
+        plan,
+        profile=plan.profile if size == plan.n_max else "custom",
+        mode=Mode.SCHEDULED,
+        looks=looks,
+        n_max=size,
+        n_min=max(min(plan.n_min, size), 1),
     )
 
 
@@ -67,12 +106,22 @@ def usual_profile(control: PatternVersion) -> str:
     return wishes_of(control).profile or USUAL
 
 
-def plan_for(*, control: PatternVersion, profile: str, scored: bool, strata: tuple[str, ...] = ()) -> TrialPlan:
+def plan_for(
+    *,
+    control: PatternVersion,
+    profile: str,
+    scored: bool,
+    strata: tuple[str, ...] = (),
+    judged: bool = False,
+    timed: bool = True,
+) -> TrialPlan:
     """
     The plan of a profile with the control's own margins.
 
     Args:
         scored: whether a score is at hand, so that quality is measured.
+        judged: whether a judge is asked which answer it prefers.
+        timed: whether the time of answers says anything; in message batches it does not.
 
     Raises:
         PlanInvalid: no such profile, or margins that no trial can run with.
@@ -80,6 +129,10 @@ def plan_for(*, control: PatternVersion, profile: str, scored: bool, strata: tup
     metrics = [Metric.SUCCESS, Metric.QUALITY, Metric.COST, Metric.TOKENS, Metric.LATENCY]
     if not scored:
         metrics.remove(Metric.QUALITY)
+    if not timed:
+        metrics.remove(Metric.LATENCY)
+    if judged:
+        metrics.insert(metrics.index(Metric.COST), Metric.PREFERENCE)
     plan = TrialPlan.of_profile(profile, metrics=metrics, strata=strata)
     margins = dict(wishes_of(control).margins or {})
     unknown = [name for name in margins if name not in set(Metric)]
@@ -104,13 +157,21 @@ class Expectation:
     control_rate: float  # that it was computed with
 
 
-def expectation(*, control: PatternVersion, profile: str = "", effect: float = 0.2) -> Expectation:
-    """Expected pairs and cost, from the control's measured runs where there are some."""
+def expectation(
+    *, control: PatternVersion, profile: str = "", effect: float = 0.2, simulated: bool = False
+) -> Expectation:
+    """
+    Expected pairs and cost, from the control's measured runs where there are some.
+
+    Args:
+        simulated: for a trial with simulated agents: from simulated runs alone. The two are never added.
+    """
     plan = plan_for(control=control, profile=profile or usual_profile(control), scored=False)
-    known = analytics.evidence_of(control).measured
+    evidence = analytics.evidence_of(control)
+    known = evidence.simulated if simulated else evidence.measured
     rate = known.shrunk if known.runs else 0.6
     pairs = expected_pairs(plan, control_rate=rate, effect=effect)
-    cost, tokens = _means(control)
+    cost, tokens = _means(control, simulated=simulated)
     return Expectation(
         pairs=pairs,
         most_pairs=plan.n_max,
@@ -120,14 +181,10 @@ def expectation(*, control: PatternVersion, profile: str = "", effect: float = 0
     )
 
 
-def _means(version: PatternVersion) -> tuple[float | None, float | None]:
-    """Mean cost and tokens of the version's latest ended runs."""
-    from django.db.models import Avg
-
-    from execution.models import Run
-
-    latest = Run.objects.ended().filter(version=version).order_by("-pk").values("pk")[:50]
-    means = Run.objects.filter(pk__in=list(latest.values_list("pk", flat=True))).aggregate(
+def _means(version: PatternVersion, *, simulated: bool) -> tuple[float | None, float | None]:
+    """Mean cost and tokens of the version's latest ended runs of one kind; in a trial, recorded answers cost nothing."""
+    latest = Run.objects.of_callers().ended().filter(version=version, simulated=simulated).order_by("-pk")
+    means = Run.objects.filter(pk__in=list(latest.values_list("pk", flat=True)[:LATEST_RUNS])).aggregate(
         cost=Avg("cost_used"), tokens=Avg("tokens_used")
     )
     return (None if means["cost"] is None else means["cost"] / 1_000_000), means["tokens"]

@@ -178,6 +178,11 @@ class RunWorld:
                 [*place, blobs.put(properties), at],
             )
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether ``write`` has anything to do."""
+        return bool(self.changed_agents or self.changed_entities or self.new_checkpoints)
+
     def written(self) -> None:
         """The transaction is through."""
         self.changed_agents.clear()

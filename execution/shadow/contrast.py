@@ -94,7 +94,7 @@ def guard_contrast(contrast: float, tolerance: float) -> float:
     return (control - candidate) / (control + candidate)
 
 
-def contrasts_of(control: Observation, candidate: Observation, *, preference: int | None = None) -> dict[str, float]:
+def contrasts_of(control: Observation, candidate: Observation, *, preference: float | None = None) -> dict[str, float]:
     """
     Every contrast of one pair by metric name, ready for the evidence and the report.
 
@@ -105,7 +105,7 @@ def contrasts_of(control: Observation, candidate: Observation, *, preference: in
     if control.quality is not None or candidate.quality is not None:
         found[Metric.QUALITY.value] = difference(control.quality or 0.0, candidate.quality or 0.0)
     if preference is not None:
-        found[Metric.PREFERENCE.value] = float(preference)
+        found[Metric.PREFERENCE.value] = rounded(preference)
     found[Metric.COST.value] = relative_saving(control.cost, candidate.cost)
     found[Metric.TOKENS.value] = relative_saving(control.tokens, candidate.tokens)
     found[Metric.LATENCY.value] = relative_saving(control.seconds, candidate.seconds)

@@ -86,4 +86,6 @@ def _listed(names: tuple[str, ...]) -> str:
 def _more(needed: int | None) -> str:
     if needed is None:
         return "As it looks, no number of further pairs would lead to adoption."
+    if needed == 1:
+        return "About 1 further pair would decide it, if it is like those seen."
     return f"About {needed} further pairs would decide it, if they are like those seen."

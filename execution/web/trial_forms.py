@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -12,32 +12,45 @@ from django.utils.translation import gettext_lazy, ngettext
 from execution.agents import roster
 from execution.errors import TrialRefused
 from execution.models.trial import TrialMode
-from execution.services import trial_inputs, verifying
+from execution.services import judging, trial_inputs, trial_plans, verifying
+from execution.services.preferring import Judge
 from execution.services.trial_inputs import GivenInput
 from execution.services.verifying import Budget
-from execution.shadow.plan import PROFILES
+from execution.shadow.errors import PlanInvalid
+from execution.shadow.plan import PROFILES, Mode, TrialPlan
+from execution.web.trial_arms import Arms
 from registry.errors import NotThere
 from registry.models import PatternVersion
 from registry.services import finding
 
 MOST_RECORDED = 400
 DEFAULTS, RECORDED, LINES, FILE, LIVE = "defaults", "recorded", "lines", "file", "live"
+EVERYONE, MYSELF = "everyone", "myself"
 # Names that the service uses for what went wrong, as this form's fields.
-FIELDS = {"mode": "source", "share": "share", "candidate": "candidate", "control": "control"}
+FIELDS = {"mode": "source"}
+CAPS = {"cap_tokens": "tokens", "cap_cost": "cost_usd", "cap_seconds": "seconds"}
 
 
 class TrialForm(forms.Form):
     """The few things that differ from trial to trial; all others have defaults that fit most."""
 
-    candidate = forms.ChoiceField(label=gettext_lazy("New version"), help_text=gettext_lazy("The candidate."))
+    candidate = forms.ChoiceField(
+        label=gettext_lazy("New version"), help_text=gettext_lazy("The one that wants in: the candidate.")
+    )
     control = forms.ChoiceField(
-        label=gettext_lazy("Against"), help_text=gettext_lazy("The control: what the new version would replace.")
+        label=gettext_lazy("Against"), help_text=gettext_lazy("The one it would replace: the control.")
     )
     other = forms.CharField(
-        label=gettext_lazy("Or a version of another pattern as the new one"),
+        label=gettext_lazy("Another new version"),
         required=False,
         max_length=300,
         help_text=gettext_lazy("owner/name@version, say a fork. It takes the place of the choice above."),
+    )
+    other_control = forms.CharField(
+        label=gettext_lazy("Against another"),
+        required=False,
+        max_length=300,
+        help_text=gettext_lazy("owner/name@version. It takes the place of the choice above."),
     )
     source = forms.ChoiceField(label=gettext_lazy("Inputs"), widget=forms.RadioSelect)
     lines = forms.CharField(
@@ -58,14 +71,61 @@ class TrialForm(forms.Form):
         max_value=100,
         initial=10,
     )
-    profile = forms.ChoiceField(label=gettext_lazy("How sure to be"), widget=forms.RadioSelect)
-    backend = forms.ChoiceField(label=gettext_lazy("Agents of both"))
-    cost = forms.FloatField(
-        label=gettext_lazy("At most so many US dollars for the whole trial"),
+    daily_cost = forms.FloatField(
+        label=gettext_lazy("US dollars a day, at most"),
         required=False,
         min_value=0,
         max_value=1e9,
-        help_text=gettext_lazy("Empty: no limit beside those of each run. A trial that reaches it waits."),
+        initial=verifying.LIVE_BUDGET.daily_cost_usd,
+    )
+    daily_tokens = forms.IntegerField(
+        label=gettext_lazy("Tokens a day, at most"),
+        required=False,
+        min_value=0,
+        max_value=2**53,
+        initial=verifying.LIVE_BUDGET.daily_tokens,
+    )
+    profile = forms.ChoiceField(label=gettext_lazy("How sure to be"), widget=forms.RadioSelect)
+    backend = forms.ChoiceField(label=gettext_lazy("Agents of both"))
+    cost = forms.FloatField(
+        label=gettext_lazy("US dollars for the whole trial, at most"),
+        required=False,
+        min_value=0,
+        max_value=1e9,
+        help_text=gettext_lazy("Empty: no limit beside those of each run. A trial that reaches it pauses and says so."),
+    )
+    looks = forms.ChoiceField(label=gettext_lazy("When it may end"), widget=forms.RadioSelect, required=False)
+    visibility = forms.ChoiceField(label=gettext_lazy("Who sees it"), required=False)
+    at_once = forms.IntegerField(
+        label=gettext_lazy("Pairs at the same time"),
+        required=False,
+        initial=8,
+        min_value=1,
+        max_value=verifying.MOST_AT_ONCE,
+        help_text=gettext_lazy(
+            "More is faster and loads your agents more. It changes no result: pairs count in order."
+        ),
+    )
+    cap_tokens = forms.IntegerField(
+        label=gettext_lazy("Tokens"),
+        required=False,
+        min_value=1,
+        max_value=2**53,
+        initial=int(verifying.DEFAULT_CAPS["tokens"]),
+    )
+    cap_cost = forms.FloatField(
+        label=gettext_lazy("US dollars"),
+        required=False,
+        min_value=0,
+        max_value=1e6,
+        initial=verifying.DEFAULT_CAPS["cost_usd"],
+    )
+    cap_seconds = forms.IntegerField(
+        label=gettext_lazy("Seconds"),
+        required=False,
+        min_value=1,
+        max_value=31_536_000,
+        initial=int(verifying.DEFAULT_CAPS["seconds"]),
     )
     repeats = forms.IntegerField(
         label=gettext_lazy("Runs of each on one input"),
@@ -88,28 +148,42 @@ class TrialForm(forms.Form):
         help_text=gettext_lazy("An expression over the result. Empty: the control's own score, where it has one."),
     )
 
-    def __init__(
-        self, *args: Any, user: Any, versions: Sequence[PatternVersion], earlier: int, may_shadow: bool, **kwargs: Any
-    ) -> None:
+    judge = forms.CharField(
+        label=gettext_lazy("Ask a judge which answer is better"),
+        required=False,
+        max_length=trial_plans.MOST_CRITERIA,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=gettext_lazy(
+            "By what, in words: “more helpful, and says nothing false”. It is examined first. Empty: nobody is asked."
+        ),
+    )
+
+    def __init__(self, *args: Any, user: Any, arms: Arms, earlier: int, may_shadow: bool, **kwargs: Any) -> None:
         """
         Args:
-            versions: of the pattern, newest first; those that can be run.
-            earlier: runs of the pattern whose inputs could be used again.
-            may_shadow: whether this person answers for the pattern.
+            arms: the versions to choose from.
+            earlier: runs of the control's pattern whose inputs could be used again.
+            may_shadow: whether this person answers for that pattern.
         """
         super().__init__(*args, **kwargs)
-        self.user, self.versions = user, {version.version: version for version in versions}
-        named = [(one.version, one.version) for one in versions]
-        self.fields["candidate"].choices = named  # type: ignore[attr-defined]
-        self.fields["control"].choices = named  # type: ignore[attr-defined]
-        self.fields["source"].choices = _sources(earlier, may_shadow)  # type: ignore[attr-defined]
-        self.fields["profile"].choices = [(name, _profile(name)) for name in PROFILES]  # type: ignore[attr-defined]
+        self.user, self.arms = user, arms
         listed = roster.listed()
         agents = [(one.alias, one.title) for one in listed]
         if earlier:
             agents.append((verifying.RECORDED, _("Answers of the earlier runs, where the same was asked")))
-        self.fields["backend"].choices = agents  # type: ignore[attr-defined]
+        choices = {
+            "candidate": arms.choices(),
+            "control": arms.choices(),
+            "source": _sources(earlier, may_shadow),
+            "profile": [(name, profile_words(name)) for name in PROFILES],
+            "backend": agents,
+            "looks": _looks(),
+            "visibility": _visibilities(),
+        }
+        for name, offered in choices.items():
+            self.fields[name].choices = offered  # type: ignore[attr-defined]
         self.fields["backend"].initial = roster.default_backend()
+        self.fields["looks"].initial = Mode.ALWAYS.value
         self.simulated = {one.alias for one in listed if one.capabilities.simulated}
 
     def clean(self) -> dict[str, Any]:
@@ -125,14 +199,14 @@ class TrialForm(forms.Form):
         return data
 
     def _find_arms(self, data: dict[str, Any]) -> None:
-        data["control_version"] = self.versions.get(data.get("control", ""))
-        data["candidate_version"] = self.versions.get(data.get("candidate", ""))
-        if not data.get("other"):
-            return
-        try:
-            data["candidate_version"] = finding.version(data["other"], self.user)
-        except NotThere:
-            self.add_error("other", _("There is no such version that you may see."))
+        for arm, other in (("control", "other_control"), ("candidate", "other")):
+            data[f"{arm}_version"] = self.arms.find(data.get(arm) or "")
+            if not data.get(other):
+                continue
+            try:
+                data[f"{arm}_version"] = finding.version(data[other], self.user)
+            except NotThere:
+                self.add_error(other, _("There is no such version that you may see."))
 
     def _inputs(self, data: dict[str, Any]) -> list[GivenInput]:
         source, control = data.get("source"), data.get("control_version")
@@ -156,26 +230,60 @@ class TrialForm(forms.Form):
         return []
 
     def options(self) -> dict[str, Any]:
-        """What ``start_trial`` takes."""
+        """What ``start_trial`` takes; raises TrialRefused for a plan that no trial can run with."""
         data = self.cleaned_data
-        live = data["source"] == LIVE
-        budget = Budget(cost_usd=data["cost"]) if data["cost"] is not None else None
-        if live and data["cost"] is not None:
-            usual = verifying.LIVE_BUDGET
-            budget = Budget(cost_usd=data["cost"], daily_tokens=usual.daily_tokens, daily_cost_usd=usual.daily_cost_usd)
         return {
             "control": data["control_version"],
             "candidate": data["candidate_version"],
-            "mode": TrialMode.LIVE.value if live else TrialMode.BATCH.value,
+            "mode": TrialMode.LIVE.value if data["source"] == LIVE else TrialMode.BATCH.value,
             "inputs": data["inputs"],
             "profile": data["profile"],
+            "plan": self._plan(),
             "backend": data["backend"],
+            "caps": {cap: data[name] for name, cap in CAPS.items() if data[name] is not None},
+            "at_once": data["at_once"] or 8,
             "share": (10 if data["share"] is None else data["share"]) / 100,
             "repeats": data["repeats"] or 1,
-            "budget": budget,
+            "budget": self._budget(),
             "success_when": data["success_when"],
             "score": data["score"],
+            "judge": Judge(criteria=data["judge"]) if data["judge"].strip() else None,
+            "is_public": {EVERYONE: True, MYSELF: False}.get(data["visibility"]),
         }
+
+    def _plan(self) -> TrialPlan | None:
+        """The profile's plan with looks at fixed numbers of pairs; None for the usual one."""
+        data = self.cleaned_data
+        if data["looks"] != Mode.SCHEDULED:
+            return None
+        control: PatternVersion = data["control_version"]
+        scored = bool(data["score"] or judging.own_criterion(control.pk)[1])
+        judged = bool(data["judge"].strip() or trial_plans.wishes_of(control).judge)
+        strata = tuple(dict.fromkeys(one.stratum for one in data["inputs"] if one.stratum))
+        try:
+            plan = trial_plans.plan_for(
+                # Where no expression tells the quality, the judge's scores do.
+                control=control,
+                profile=data["profile"],
+                scored=scored or judged,
+                strata=strata,
+                judged=judged,
+            )
+            return replace(plan, mode=Mode.SCHEDULED, looks=())
+        except PlanInvalid as error:
+            raise TrialRefused("profile", str(error)) from None
+
+    def _budget(self) -> Budget | None:
+        data = self.cleaned_data
+        if data["source"] != LIVE:
+            return Budget(cost_usd=data["cost"]) if data["cost"] is not None else None
+        usual = verifying.LIVE_BUDGET
+        # A live trial spends without anybody looking: an empty field is the usual limit, not none.
+        return Budget(
+            cost_usd=data["cost"],
+            daily_tokens=usual.daily_tokens if data["daily_tokens"] is None else data["daily_tokens"],
+            daily_cost_usd=usual.daily_cost_usd if data["daily_cost"] is None else data["daily_cost"],
+        )
 
     def blame(self, error: TrialRefused) -> None:
         """Show what a service refused at the field that it is about."""
@@ -191,7 +299,7 @@ def _sources(earlier: int, may_shadow: bool) -> list[tuple[str, str]]:
     found = []
     if earlier:
         words = ngettext(
-            "Those of %(n)d earlier run, each different one once",
+            "Those of the one earlier run",
             "Those of %(n)d earlier runs, each different one once",
             earlier,
         )
@@ -206,11 +314,21 @@ def _sources(earlier: int, may_shadow: bool) -> list[tuple[str, str]]:
     return found
 
 
-def _profile(name: str) -> str:
-    margin, most = PROFILES[name]
+def _looks() -> list[tuple[str, str]]:
+    return [
+        (Mode.ALWAYS.value, _("As soon as the evidence is enough, whenever anybody looks")),
+        (Mode.SCHEDULED.value, _("Only at five planned looks; for those who know how many pairs they will have")),
+    ]
+
+
+def _visibilities() -> list[tuple[str, str]]:
+    return [
+        (EVERYONE, _("Everyone who sees both versions")),
+        (MYSELF, _("Only you, and the administrators of this hub")),
+    ]
+
+
+def profile_words(name: str) -> str:
+    """A profile's name as a person reads it."""
     words = {"quick": _("Quick"), "standard": _("Standard"), "strict": _("Strict")}
-    return _("%(name)s: not worse by %(points)d points or more, at most %(most)s pairs") % {
-        "name": words.get(name, name),
-        "points": round(margin * 100),
-        "most": f"{most:,}",
-    }
+    return words.get(name, name)

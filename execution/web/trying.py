@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -18,12 +17,13 @@ from execution.models import Run, Trial
 from execution.services import trial_plans, verifying
 from execution.shadow.errors import PlanInvalid
 from execution.shadow.plan import PROFILES
-from execution.web.trial_forms import DEFAULTS, LINES, RECORDED, TrialForm
-from registry.models import Channel, Mode, Pattern, PatternVersion
+from execution.web.trial_arms import Arms, arms_of, proposed
+from execution.web.trial_forms import DEFAULTS, EVERYONE, LINES, MYSELF, RECORDED, TrialForm, profile_words
+from registry.models import Pattern, PatternVersion
 from registry.web.pages import find_pattern, find_version, person, wants_fragment
 
-MOST_VERSIONS = 100
 MOST_COUNTED = 1000
+EFFECT = 0.2  # gain in success that the expected numbers of pairs are computed for
 
 
 @login_required
@@ -31,35 +31,40 @@ def try_out(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """The form; a POST starts the trial, a change of the control asks anew what it would take."""
     pattern = find_pattern(request, owner, name)
     shown = find_version(request, pattern)
-    versions = _versions(pattern)
-    control, candidate = _arms(pattern, shown, versions, request.GET)
+    arms = arms_of(pattern, request.user)
+    asked = request.POST if request.method == "POST" else request.GET
+    control, candidate = proposed(pattern, shown, arms, asked)
+    simulated = _is_simulated(asked.get("backend", ""))
     if wants_fragment(request) and request.method == "GET":
-        return render(request, "execution/trial_expected.html", {"expected": _expected(control)})
-    earlier = _earlier(request, pattern)
-    can_shadow = pattern.owner.can_publish(request.user)
+        context = {"expected": _expected(control, simulated), "profile": request.GET.get("profile", "")}
+        return render(request, "execution/trial_expected.html", context)
+    earlier = _earlier(request, control)
+    can_shadow = control is not None and control.pattern.owner.can_publish(request.user)
     form = TrialForm(
         request.POST if request.method == "POST" else None,
         request.FILES or None,
         user=person(request),
-        versions=versions,
+        arms=arms,
         earlier=earlier,
         may_shadow=can_shadow,
-        initial=_initial(control, candidate, earlier),
+        initial=_initial(arms, control, candidate, earlier),
     )
     if request.method == "POST" and "estimate" not in request.POST and form.is_valid():
         trial = _started(request, form)
         if trial is not None:
             return redirect(trial.get_absolute_url())
-    if form.is_bound:
-        control = form.versions.get(request.POST.get("control", ""), control)
-    form.fields["control"].widget.attrs |= {"hx-get": request.path, "hx-target": "#expected", "hx-trigger": "change"}
+    anew = {"hx-get": request.path, "hx-target": "#expected", "hx-trigger": "change"}
+    form.fields["control"].widget.attrs |= {**anew, "hx-include": "#expected, [name=backend]"}
+    form.fields["backend"].widget.attrs |= {**anew, "hx-include": "#expected, [name=control]"}
     context = {
         "pattern": pattern,
         "version": shown,
         "form": form,
-        "expected": _expected(control),
-        "can_try": bool(versions),
+        "expected": _expected(control, simulated),
+        "profile": form["profile"].value(),
+        "can_try": bool(arms.own),
         "is_same": control is not None and control == candidate,
+        "is_other": None not in (control, candidate) and control.pattern_id != candidate.pattern_id,  # type: ignore[union-attr]
         "can_shadow": can_shadow,
         "own_success": control.success_when if control else "",
         "example": _example(control),
@@ -73,60 +78,57 @@ def try_out(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     )
 
 
-def _versions(pattern: Pattern) -> list[PatternVersion]:
-    """The versions that can be run, newest first."""
-    rows = pattern.versions.filter(mode=Mode.EXECUTABLE, yanked_at__isnull=True).exclude(program_hash="")
-    found = list(rows.defer("source", "value", "claims").order_by("-pk")[:MOST_VERSIONS])
-    for version in found:
-        version.pattern = pattern
-    return found
-
-
-def _arms(
-    pattern: Pattern, shown: PatternVersion, versions: Sequence[PatternVersion], asked: Any
-) -> tuple[PatternVersion | None, PatternVersion | None]:
-    """What the page proposes: the stable version, and the one that was looked at or else the newest after it."""
-    if not versions:
-        return None, None
-    by_number = {one.version: one for one in versions}
-    stable = pattern.channel(Channel.STABLE)
-    known = by_number.get(stable.version.version) if stable else None
-    control = by_number.get(asked.get("control", "")) or known or versions[-1]
-    candidate = by_number.get(asked.get("candidate", "")) or by_number.get(shown.version)
-    if candidate is None or (candidate.pk == control.pk and not asked.get("candidate")):
-        candidate = next((one for one in versions if one.pk > control.pk), control)
-    return control, candidate
-
-
-def _earlier(request: HttpRequest, pattern: Pattern) -> int:
-    """Runs of the pattern whose inputs may be used again; counted up to a thousand."""
-    runs = Run.objects.visible_to(request.user).ended().of_callers().filter(version__pattern=pattern, parent=None)
+def _earlier(request: HttpRequest, control: PatternVersion | None) -> int:
+    """Runs of the control's pattern whose inputs may be used again; counted up to a thousand."""
+    if control is None:
+        return 0
+    runs = Run.objects.visible_to(request.user).ended().of_callers()
+    runs = runs.filter(version__pattern=control.pattern_id, parent=None)
     return runs.exclude(status="cancelled").order_by()[:MOST_COUNTED].count()
 
 
-def _initial(control: PatternVersion | None, candidate: PatternVersion | None, earlier: int) -> dict[str, Any]:
+def _initial(
+    arms: Arms, control: PatternVersion | None, candidate: PatternVersion | None, earlier: int
+) -> dict[str, Any]:
     """Simulated agents draw the defaults again and again; real ones need different inputs."""
     if control is None or candidate is None:
         return {}
+    public = all(one.pattern.visibility == Pattern.Visibility.PUBLIC for one in (control, candidate))
     simulated = roster.backend(roster.default_backend()).capabilities.simulated
     return {
-        "control": control.version,
-        "candidate": candidate.version,
+        "control": arms.name_of(control),
+        "candidate": arms.name_of(candidate),
         "source": RECORDED if earlier and not simulated else DEFAULTS if simulated else LINES,
         "profile": trial_plans.usual_profile(control),
+        "judge": trial_plans.wishes_of(control).judge,
+        "visibility": EVERYONE if public else MYSELF,
     }
 
 
-def _expected(control: PatternVersion | None) -> list[dict[str, Any]]:
-    """What a trial of each profile would take."""
-    if control is None:
-        return []
-    found = []
-    for profile in PROFILES:
-        try:
-            found.append({"profile": profile, "takes": trial_plans.expectation(control=control, profile=profile)})
-        except PlanInvalid as error:
-            found.append({"profile": profile, "problem": str(error)})
+def _is_simulated(backend: str) -> bool:
+    """Whether the chosen agents, else the usual ones, are simulated."""
+    known = {one.alias: one.capabilities.simulated for one in roster.listed()}
+    return known.get(backend or roster.default_backend(), False)
+
+
+def _expected(control: PatternVersion | None, simulated: bool) -> list[dict[str, Any]]:
+    """The profiles with what a trial of each would take."""
+    found: list[dict[str, Any]] = []
+    for profile, (margin, most) in PROFILES.items():
+        row: dict[str, Any] = {
+            "value": profile,
+            "name": profile_words(profile),
+            "points": round(margin * 100),
+            "most": most,
+        }
+        if control is not None:
+            try:
+                row["takes"] = trial_plans.expectation(
+                    control=control, profile=profile, effect=EFFECT, simulated=simulated
+                )
+            except PlanInvalid as error:
+                row["problem"] = str(error)
+        found.append(row)
     return found
 
 

@@ -33,7 +33,7 @@ from federation.protocol.problems import CONTENT_TYPE as PROBLEM_TYPE
 from federation.protocol.problems import Refused
 from federation.protocol.root import Chain
 from federation.protocol.strictjson import dumps
-from federation.services import identities, quotas, trusting
+from federation.services import identities, quotas, remembering, trusting
 from federation.transport import packed
 
 log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ def answered(
     try:
         request = with_body(received, body)
         peer = verify(request, now)
-        node = identities.node()
+        node = remembering.checked(identities.node())
         if peer is not None:
             admit(peer, node, request, now)
         if request.method != method:

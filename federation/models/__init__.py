@@ -1,5 +1,7 @@
 """What the federation stores."""
 
+from federation.models.attested import AttestedVerdict, SharedReport
+from federation.models.blocked import BlockedAuthor
 from federation.models.identity import Author, RootDocument, SigningKey, ThisNode
 from federation.models.peer import DayUse, Handshake, Peer, PeerKey, day_of
 from federation.models.quarantine import QuarantineItem, QuarantineStep
@@ -16,8 +18,10 @@ from federation.models.statement import (
 from federation.models.usage import PublishedPeriod, UsageClaim
 
 __all__ = [
+    "AttestedVerdict",
     "Audience",
     "Author",
+    "BlockedAuthor",
     "DayUse",
     "DeadLetter",
     "EgressEntry",
@@ -32,6 +36,7 @@ __all__ = [
     "ReleaseParent",
     "RootDocument",
     "Segment",
+    "SharedReport",
     "SharedVersion",
     "SigningKey",
     "Statement",

@@ -30,6 +30,11 @@ class ThisNode(models.Model):
     profile = models.CharField(max_length=8, default="org", help_text="How usage leaves: org, public or none.")
     must_share = models.BooleanField(default=True, help_text="Whether public patterns are announced at all.")
     ticking_until = models.DateTimeField(null=True, help_text="Lease of the process that ticks.")
+    polling_until = models.DateTimeField(null=True, help_text="Lease of the process that looks for withdrawals.")
+    last_tidied_at = models.DateTimeField(null=True, help_text="When the hourly round ran last.")
+    doubted_epoch = models.CharField(
+        max_length=32, blank=True, db_default="", help_text="A peer stood past the head of this epoch."
+    )
     created_at = models.DateTimeField()
 
     class Meta:

@@ -32,6 +32,11 @@ class PeerQuerySet(models.QuerySet["Peer"]):
         ready |= Q(next_try_at__gt=now + timedelta(seconds=LONGEST_SECONDS))
         return self.trusted().exclude(base_url="").filter(ready).order_by("failures", "next_try_at")
 
+    def due_for_revocations(self, now: datetime, *, every_seconds: int) -> PeerQuerySet:
+        """Those to be asked for withdrawals, whatever their back-off says; those that answer come first."""
+        before = Q(revocations_at__isnull=True) | Q(revocations_at__lte=now - timedelta(seconds=every_seconds))
+        return self.trusted().exclude(base_url="").filter(before).order_by("failures", "revocations_at")
+
 
 class Peer(models.Model):
     """Another node."""
@@ -49,12 +54,14 @@ class Peer(models.Model):
     asked_them_at = models.DateTimeField(null=True, blank=True, help_text="When we sent ours.")
     approved_there = models.BooleanField(default=False, help_text="Its last answer was that of an approved peer.")
     features = models.JSONField(default=list)
+    looked_at = models.DateTimeField(null=True, blank=True, help_text="When its well-known document was read last.")
     created_at = models.DateTimeField()
 
     cursor_epoch = models.CharField(max_length=32, blank=True)
     cursor_seq = models.PositiveBigIntegerField(default=0)
     revocations_epoch = models.CharField(max_length=32, blank=True)
     revocations_seq = models.PositiveBigIntegerField(default=0)
+    revocations_at = models.DateTimeField(null=True, blank=True, help_text="When withdrawals were asked for last.")
     acked_seq = models.PositiveBigIntegerField(default=0, help_text="Up to where it has read our feed.")
     must_recover = models.BooleanField(default=False, help_text="Reconcile before the next pull.")
     is_poked = models.BooleanField(default=False, help_text="It said that something is new.")

@@ -52,6 +52,7 @@ class Statement(models.Model):
     is_advice = models.BooleanField(default=False, help_text="A withdrawal by neither author nor origin.")
     seq = models.PositiveBigIntegerField(null=True, unique=True, help_text="Its number in our feed.")
     received_at = models.DateTimeField()
+    erased_at = models.DateTimeField(null=True, help_text="Its text was taken; the payload is a tombstone.")
 
     class Meta:
         ordering = ["id"]

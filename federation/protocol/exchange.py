@@ -56,6 +56,7 @@ class Take:
 
     lines: tuple[Line | BadLine, ...]
     cursor: Cursor | None  # None: the lines were asked for by id and move no cursor
+    then: Ask | None = None  # what will be asked once they are stored; a transport may begin with it meanwhile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -68,11 +69,7 @@ class RootDocument:
     @property
     def publish_keys(self) -> PublishKeys:
         """The keys that may sign statements, with those that once might."""
-        return PublishKeys(
-            current=_by_keyid(self.publish),
-            retired=_by_keyid(self.retired),
-            retired_at={keys.keyid(keys.public_key(key)): at for key, at in self.retired.items()},
-        )
+        return _publish_keys(self.publish, tuple(self.retired.items()))
 
     @property
     def fingerprint(self) -> str:
@@ -266,6 +263,16 @@ def _judge_threshold(statement: Statement, document: RootDocument) -> None:
             "bad-signature",
             f"{len(signed)} of {document.threshold} needed root keys of version {document.version} signed this",
         )
+
+
+@lru_cache(maxsize=4_096)
+def _publish_keys(publish: tuple[HexKey, ...], retired: tuple[tuple[HexKey, int], ...]) -> PublishKeys:
+    """Kept: every statement of an author asks for the same ones."""
+    return PublishKeys(
+        current=_by_keyid(publish),
+        retired=_by_keyid(key for key, _ in retired),
+        retired_at={keys.keyid(keys.public_key(key)): at for key, at in retired},
+    )
 
 
 def _by_keyid(hex_keys: Iterable[HexKey]) -> dict[str, bytes]:

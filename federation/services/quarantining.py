@@ -26,7 +26,7 @@ from federation.protocol.lens import Fit, Judgement
 from federation.protocol.problems import Refused
 from federation.protocol.quarantine import TRANSITIONS, Event, State
 from federation.protocol.tiers import RULES, Reannounce, Tier
-from federation.services import bulk, identities, scanning, storing, translating
+from federation.services import blocking, bulk, identities, scanning, storing, translating
 from opl.scan import skeleton
 from registry.errors import RegistryError
 from registry.models import Channel, LineageEdge, Owner, Pattern, PatternVersion, User, Via
@@ -202,6 +202,8 @@ def admit(
     row = item.statement
     if row.is_held_back:
         raise Unable(f"{item} is held back: {item.reason}")
+    if blocking.is_blocked(row.signer):
+        raise Unable(f"the author of {item} is blocked here; unblock it first")
     try:
         with transaction.atomic():
             version = _publish(row, peer=item.peer, now=now)
@@ -232,14 +234,8 @@ def approve(item: QuarantineItem, *, reason: str, now: datetime, actor: User) ->
 
 
 def block_author(item: QuarantineItem, *, reason: str, now: datetime, actor: User) -> int:
-    """Refuse everything of this author that waits here; answers how much that was."""
-    waiting = QuarantineItem.objects.filter(statement__signer=item.statement.signer).select_related("statement")
-    refused = 0
-    for each in waiting:
-        if Event.REFUSED in TRANSITIONS[each.current]:
-            step(each, Event.REFUSED, reason=reason or "the author is blocked here", now=now, actor=actor)
-            refused += 1
-    return refused
+    """Block the author of this object; answers how much of it waited here and is refused."""
+    return blocking.block(item.statement.signer, reason=reason, now=now, actor=actor)
 
 
 def expire(*, now: datetime) -> int:

@@ -22,6 +22,7 @@ from opl.document.load import LoadLimits
 from opl.document.model import Document
 from opl.errors import Severity
 from opl.scan import Category, Finding, scan, scan_name, skeleton
+from registry.services.reading import is_storable
 
 FEDERATED = LoadLimits(
     source_bytes=limits.SOURCE_BYTES,
@@ -65,6 +66,8 @@ def open_safely(source: bytes) -> Document:
         raise Refused("unsafe-document", f"{problem.line}:{problem.column}: {problem.message}"[:500])
     if document is None:
         raise Refused("unsafe-document", "the text is no document")
+    if not is_storable(document.value):
+        raise Refused("unsafe-document", "it holds a NUL character or a lone surrogate, which no database keeps")
     return document
 
 

@@ -36,27 +36,44 @@ def row_of(
     audience: str = Audience.PUBLIC,
 ) -> Statement:
     """The row of a believed statement, not saved yet."""
+    columns = columns_of(read, via=via, now=now, peer=peer, is_announced=is_announced, audience=audience)
+    return Statement(**columns)
+
+
+def columns_of(
+    read: statements.Statement,
+    *,
+    via: Sequence[str],
+    now: datetime,
+    peer: Peer | None = None,
+    is_announced: bool = False,
+    audience: str = Audience.PUBLIC,
+) -> dict[str, Any]:
+    """The same as the values of its columns: what ``bulk.insert`` takes."""
     is_release = read.kind == "release"
     predicate = read.predicate
-    return Statement(
-        statement_id=read.id,
-        kind=read.kind,
-        signer=read.signer,
-        subject_name=read.subject.name,
-        subject_digest=read.subject.sha256,
-        name=read.release_key[1] if is_release else "",
-        version=predicate["version"] if is_release else "",
-        target=predicate["target"] if read.kind in WITHDRAWALS else "",
-        topics=list(predicate["topics"]) if is_release else [],
-        reach=feed.reach(read),
-        payload=read.envelope.payload,
-        signatures=[each.to_json() for each in read.envelope.signatures],
-        via=list(via),
-        audience=audience,
-        peer=peer,
-        is_announced=is_announced,
-        received_at=now,
-    )
+    return {
+        "statement_id": read.id,
+        "kind": read.kind,
+        "signer": read.signer,
+        "subject_name": read.subject.name,
+        "subject_digest": read.subject.sha256,
+        "name": read.release_key[1] if is_release else "",
+        "version": predicate["version"] if is_release else "",
+        "target": predicate["target"] if read.kind in WITHDRAWALS else "",
+        "topics": list(predicate["topics"]) if is_release else [],
+        "reach": feed.reach(read),
+        "payload": read.envelope.payload,
+        "signatures": [each.to_json() for each in read.envelope.signatures],
+        "via": list(via),
+        "audience": str(audience),
+        "peer_id": peer.pk if peer is not None else None,
+        "is_announced": is_announced,
+        "is_held_back": False,
+        "is_advice": False,
+        "seq": None,
+        "received_at": now,
+    }
 
 
 def store_own(read: statements.Statement, *, now: datetime, audience: str = Audience.PUBLIC) -> Statement:
@@ -107,4 +124,12 @@ def number() -> int:
             cursor.executemany("UPDATE federation_statement SET seq = %s WHERE id = %s", pairs)
         node.head += len(ids)
         node.save(update_fields=["head"])
+        transaction.on_commit(_remember)
     return node.head
+
+
+def _remember() -> None:
+    """Outside of the database, so that an older one is noticed."""
+    from federation.services import remembering
+
+    remembering.remember()

@@ -14,6 +14,7 @@ Source: OPL-Fed/1, "Feed rules".
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -28,11 +29,15 @@ from federation.models import Peer, RootDocument, Statement
 from federation.protocol import feed, fields, limits, pushing, session, strictjson
 from federation.protocol.exchange import Answer, Ask, Session, Settled, Summary, Take, Transport, drive, fetched
 from federation.protocol.feed import BadLine, Cursor, Line
-from federation.services import accepting, identities, quotas, receiving, showing, trusting
+from federation.protocol.problems import Refused
+from federation.services import accepting, bulk, identities, quotas, receiving, remembering, showing, trusting
 from federation.services.showing import Viewer
+
+log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 60  # between two looks at a peer that said nothing
 LEASE = timedelta(seconds=180)
+LOOKED_EVERY = timedelta(days=1)  # between two readings of a peer's well-known document
 Progress = Callable[[str, int], None]  # what, how many so far
 
 
@@ -94,6 +99,8 @@ def sync(peer: Peer, *, now: datetime, progress: Progress = _silent, carrier: Tr
     report = Report(peer=peer)
     try:
         _judge_ready(peer)
+        if carrier is None:
+            _look_again(peer, now)
         through = carrier or trusting.connect(peer)
         try:
             pull(peer, through, report, now=now, progress=progress)
@@ -110,19 +117,33 @@ def sync(peer: Peer, *, now: datetime, progress: Progress = _silent, carrier: Tr
     return report
 
 
+def _look_again(peer: Peer, now: datetime) -> None:
+    """Once a day, and before the first exchange: what it can do. Where that is not to be had, the exchange goes on."""
+    if peer.looked_at is not None and now - peer.looked_at < LOOKED_EVERY:
+        return
+    try:
+        trusting.look_again(peer, now=now)
+    except (Refused, TransportFailure) as error:
+        log.info("the well-known document of %s was not read: %s", peer, error)
+
+
 def pull(peer: Peer, through: Transport, report: Report, *, now: datetime, progress: Progress = _silent) -> Summary:
     """Read a peer's feed to its end, after a reset by comparing sets first."""
     own = identities.node().node_id
     expected: list[Cursor | None] = [peer.cursor]
+    returned: list[str] = []  # ids that were not here
 
     def take(step: Take) -> None:
-        report.add(store(peer, step, expected=expected[0], now=now))
+        outcomes = store(peer, step, expected=expected[0], now=now)
+        report.add(outcomes)
+        returned.extend(each.id for each in outcomes if each.id is not None and each.status == "accepted")
         if step.cursor is not None:
             expected[0] = step.cursor
         progress("received", report.lines)
 
     if peer.must_recover:
         found = drive(session.recover(showing.held_ids(), sender=peer.node_id, own=own), through, take=take)
+        _judge_returned(returned)
         _offer_lost(peer, found, through, report, now=now)
     elif peer.cursor is None and "segments" in peer.features:
         _backfill(peer, through, take, own=own)
@@ -130,6 +151,12 @@ def pull(peer: Peer, through: Transport, report: Report, *, now: datetime, progr
     summary = drive(_within_quota(reading, peer, now=now), through, take=take)
     report.cursor = str(summary.cursor or "")
     return summary
+
+
+def _judge_returned(ids: Sequence[str]) -> None:
+    """What a peer gave back may prove that this database is an older one."""
+    rows = Statement.objects.filter(statement_id__in=bulk.among(ids)).order_by().values_list("signer", flat=True)
+    remembering.judge_returned(list(rows.distinct()))
 
 
 def _within_quota(reading: Session, peer: Peer, *, now: datetime) -> Session:
@@ -184,11 +211,12 @@ def revocations(peer: Peer, *, now: datetime, carrier: Transport | None = None) 
     Look for withdrawals apart from everything else; answers how many lines came.
 
     They pass every filter of a feed, so this reads on even where a peer's
-    share is used up or a large backfill is under way.
+    share is used up or a large backfill is under way. What the feed itself
+    brought up to its cursor is not asked for again.
     """
+    _judge_ready(peer)
     own = identities.node().node_id
     report = Report(peer=peer)
-    start = [peer.revocations_cursor]
 
     def take(step: Take) -> None:
         with transaction.atomic():
@@ -198,16 +226,28 @@ def revocations(peer: Peer, *, now: datetime, carrier: Transport | None = None) 
                     revocations_epoch=step.cursor.epoch, revocations_seq=step.cursor.seq
                 )
 
-    reading = session.pull(
-        start[0], sender=peer.node_id, own=own, limit=limits.PAGE_ITEMS, kinds=("yank", "revoke", "erase")
-    )
+    def read_on(start: Cursor | None) -> None:
+        kinds = ("yank", "revoke", "erase")
+        reading = session.pull(start, sender=peer.node_id, own=own, limit=limits.PAGE_ITEMS, kinds=kinds)
+        drive(reading, through, take=take)
+
+    through = carrier or trusting.connect(peer)
+    start = _farther(peer.revocations_cursor, peer.cursor)
     try:
-        drive(reading, carrier or trusting.connect(peer), take=take)
+        read_on(start)
     except PeerRefused as refused:
-        if refused.problem == "cursor-reset":
-            Peer.objects.filter(pk=peer.pk).update(revocations_epoch="", revocations_seq=0)
-        raise
+        if refused.problem != "cursor-reset" or start is None:
+            raise
+        # Its feed begins anew: all its withdrawals are looked at, without waiting for the sets to be compared.
+        read_on(None)
     return report.lines
+
+
+def _farther(one: Cursor | None, other: Cursor | None) -> Cursor | None:
+    """The farther of two places in one feed; the first where they are places in different ones."""
+    if one is None or other is None or one.epoch != other.epoch:
+        return one or other
+    return max(one, other)
 
 
 # ---------------------------------------------------------------- pushing

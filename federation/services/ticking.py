@@ -5,7 +5,7 @@ What the federation does by itself: one round every few seconds, called by the e
 
 A lease on this node's row keeps two processes from doing it at once. Peers are
 talked to side by side, those that answer before those that fail, so a dead one
-never slows a live one.
+never slows a live one. Withdrawals have a round of their own: ``polling``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from federation.protocol import limits
 from federation.services import (
     identities,
     quarantining,
-    quotas,
+    remembering,
     segmenting,
     sharing,
     statistics,
@@ -70,7 +70,7 @@ def tick(now: datetime | None = None) -> Ticked:
 
 
 def _round(now: datetime) -> Ticked:
-    node = identities.node()
+    node = remembering.checked(identities.node())
     signed = sharing.notice(now=now)
     storing.number()
     done = Ticked(signed=signed, peers=0, scanned=0, settled=0)
@@ -83,9 +83,14 @@ def _round(now: datetime) -> Ticked:
     done["settled"] = trying.settle(now=now)
     trying.retry_tomorrow(now=now)
     storing.number()
-    if now.second < 10 and now.minute == 0:
+    if _must_tidy(node, now):
         tidy(now=now)
     return done
+
+
+def _must_tidy(node: ThisNode, now: datetime) -> bool:
+    """Whether the hourly round is due; one that failed is due again at once, since its time is only kept at its end."""
+    return node.last_tidied_at is None or now - node.last_tidied_at >= TIDY_EVERY
 
 
 def scan_all(*, now: datetime) -> int:
@@ -130,22 +135,11 @@ def _exchange(peer: Peer, now: datetime) -> None:
     try:
         if not peer.approved_there:
             _introduce_again(peer, now)
-        # The two looks are one where nothing stands between: a feed that is read to its end has no other withdrawals.
         report = syncing.sync(peer, now=now)
-        if not report.error and quotas.is_spent(peer, now=now):
-            _look_for_revocations(peer, now)
         if report.error:
             log.info("no exchange with %s: %s", peer, report.error)
     finally:
         syncing.release(peer)
-
-
-def _look_for_revocations(peer: Peer, now: datetime) -> None:
-    """Withdrawals get through where everything else has to wait for tomorrow."""
-    try:
-        syncing.revocations(peer, now=now)
-    except FederationError as error:
-        log.info("no look for revocations at %s: %s", peer, error)
 
 
 def _introduce_again(peer: Peer, now: datetime) -> None:
@@ -179,6 +173,7 @@ def tidy(*, now: datetime) -> None:
     quarantining.expire(now=now)
     statistics.publish(now=now)
     segmenting.cut(now=now)
+    ThisNode.objects.filter(pk=1).update(last_tidied_at=now)
 
 
 def _take_lease(now: datetime) -> bool:

@@ -9,6 +9,7 @@ keys have the same one. Both are 64 lowercase hex digits of SHA-256.
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import rfc8785
@@ -38,9 +39,26 @@ def canonical(value: Any) -> bytes:
         NotCanonical: the value is none that JSON with IEEE doubles can hold.
     """
     try:
-        return rfc8785.dumps(value)
+        return _PLAIN(value).encode("utf-8") if _is_plain(value) else rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise NotCanonical(str(error)) from None
+
+
+# RFC 8785 differs from compact JSON with sorted keys in its numbers, and in the order of keys beyond the
+# basic plane. Without these the standard library's encoder writes the same bytes ten times faster.
+_PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+_MOST_EXACT = 2**53 - 1
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value holds only text, safe integers, truth values and null, under keys of ASCII."""
+    if isinstance(value, dict):
+        return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if type(value) is int:
+        return -_MOST_EXACT <= value <= _MOST_EXACT
+    return value is None or type(value) in (str, bool)
 
 
 def digest(data: bytes) -> str:

@@ -33,7 +33,7 @@ from opl.document.model import (
 )
 from opl.document.prose import first_narrative, is_statement, looks_like_script
 from opl.document.scripts import bare_script, scripts_in_fences, scripts_in_yaml
-from opl.document.text import decode, split_lines
+from opl.document.text import decode, each_line
 from opl.errors import Problem, Severity
 
 _KEY = re.compile(r"""(?:[A-Za-z_][\w .:/-]*|"[^"]*"|'[^']*'):(?:\s|$)|\{|\[|---|%|- """)
@@ -76,7 +76,7 @@ def read(data: bytes, *, file: str = "", limits: LoadLimits = DEFAULT) -> Readin
         reading_ = Reading(_component(data, text, Loaded(text=text), text, 1), tuple(problems))
     else:
         reading_ = _read_yaml(data, load_text(text, limits=limits, before=problems), text)
-    document = replace(reading_.document, file=file) if reading_.document else None
+    document = replace(reading_.document, file=file) if reading_.document and file else reading_.document
     return Reading(document, _in_file(reading_.problems, file))
 
 
@@ -86,7 +86,7 @@ def _in_file(problems: tuple[Problem, ...] | list[Problem], file: str) -> tuple[
 
 def _first_line(text: str) -> str:
     """The first line that says something; comments do not."""
-    return next((line for line in split_lines(text) if line.strip() and not line.lstrip().startswith("#")), "")
+    return next((line for line in each_line(text) if line.strip() and not line.lstrip().startswith("#")), "")
 
 
 def _is_script(text: str, suffix: str) -> bool:
@@ -195,7 +195,7 @@ def _from_yaml(data: bytes, text: str, loaded: Loaded, envelope: Envelope, kind:
     value = loaded.value
     scripts = scripts_in_yaml(loaded)
     strategy = _strategy(value, scripts)
-    base = Document(
+    return Document(
         envelope=envelope,
         kind=kind,
         text=text,
@@ -206,8 +206,8 @@ def _from_yaml(data: bytes, text: str, loaded: Loaded, envelope: Envelope, kind:
         strategy=strategy,
         mode=mode_of(scripts),
         profiles=_yaml_profiles(loaded) if kind is Kind.PROFILE else (),
+        **common_fields(loaded),
     )
-    return replace(base, **common_fields(loaded))
 
 
 def mode_of(scripts: tuple[ScriptSource, ...]) -> Mode:

@@ -23,7 +23,7 @@ from opl.document.markdown import Fence, slug
 from opl.document.model import Layout, Role, ScriptSource
 from opl.document.prose import first_narrative, looks_like_script
 from opl.document.quoted import offsets
-from opl.document.text import split_lines
+from opl.document.text import each_line, split_lines
 
 _TITLE = re.compile(r"\A\s*##[ \t]+(\S.*)$", re.MULTILINE)
 _SCRIPT_LANGUAGES = frozenset(("opl", "dsl", "opl-script"))
@@ -151,6 +151,11 @@ def _conditions(value: Any) -> Iterator[_Found]:
             yield _Found(pointer=pointer_of(*path), title=path[-1], role=Role.CONDITION, formal=True)
 
 
+def source_at(loaded: Loaded, *, pointer: str, title: str, role: Role) -> ScriptSource:
+    """The text at a pointer as a piece of script."""
+    return _source(loaded, _Found(pointer=pointer, title=title, role=role, formal=True))
+
+
 def _source(loaded: Loaded, found: _Found) -> ScriptSource:
     node = loaded.node(found.pointer)
     if node is None:  # found by walking the same value, so it is there
@@ -191,8 +196,8 @@ def _placed(loaded: Loaded, node: Node, text: str) -> tuple[Layout, int, int]:
 
 def _block_indent(source: str, text: str) -> int:
     """How far a block scalar is indented: the difference between its first inked line here and there."""
-    here = next((row for row in split_lines(source) if row.strip()), "")
-    there = next((row for row in split_lines(text) if row.strip()), "")
+    here = next((row for row in each_line(source) if row.strip()), "")
+    there = next((row for row in each_line(text) if row.strip()), "")
     return max(0, _blanks(here) - _blanks(there))
 
 

@@ -15,7 +15,7 @@ whose time is linear in the text.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -40,6 +40,19 @@ _KINDS = {
     "NoneType": "nothing",
     "list": "a list",
     "dict": "an object",
+}
+# What the field calls the same thing elsewhere, so that it is not passed over in silence.
+_OTHER_WORDS = {
+    "inputs": "parameters",
+    "arguments": "parameters",
+    "script": "dsl",
+    "code": "dsl",
+    "rules": "adaptive_rules",
+    "flow": "orchestration_flow",
+    "stages": "orchestration_flow",
+    "steps": "orchestration_flow",
+    "success": "success_when",
+    "success_criteria": "success_when",
 }
 _TYPE_WORDS = {
     "string": "text",
@@ -82,15 +95,15 @@ def unknown_keys(value: Any, name: str, *, place: Place | None = None) -> list[P
     """Notes for keys that no schema knows and that look like a slip of one it knows."""
     notes = []
     for pointer, key, known in islice(_unknown(value, schemas()[name], schemas()[name], ()), _MOST):
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
-        if not near or near[0] == key:
+        near = _meant(key, known)
+        if near is None:
             continue
         line, column = place(pointer) if place else (0, 0)
         notes.append(
             Problem(
                 code="opl.document.unknown-key",
                 message=f"the key {key!r} has no meaning here",
-                hint=f"did you mean {near[0]!r}? It is kept as it is",
+                hint=f"did you mean {near!r}? It is kept as it is",
                 severity=Severity.NOTE,
                 line=line,
                 column=column,
@@ -99,6 +112,15 @@ def unknown_keys(value: Any, name: str, *, place: Place | None = None) -> list[P
             )
         )
     return notes
+
+
+def _meant(key: str, known: Collection[str]) -> str | None:
+    """The known key that this one is a slip or another word of; None where nothing is near."""
+    other = _OTHER_WORDS.get(key.lower())
+    if other in known:
+        return other
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
+    return near[0] if near and near[0] != key else None
 
 
 def check_parameters(schema: Any) -> list[Problem]:

@@ -19,9 +19,10 @@ An instruction is ``[op, cost, …]``; ``cost`` is how many statements it counts
 ``leave, 0`` · ``unwind, 1, depth, pc``    end a loop or TRY; leave several at once
 ``try, 1, pc`` · ``catch, 0, name``
 ``event, 1, name, data, bind, temp, mode, raises, id, shape``
-``await, 1, name, source, mode, timeout, late, collect, partial, void``
+``await, 1, name, source, mode, timeout, late, collect, partial, void[, events, fits]``
 ``wait, 1, e`` · ``track, 1, e``
 ``parallel, 1, limit, branches, exit``     ``yield, 0, k, e`` · ``end, 0``
+``observe, 1, patterns, branch, exit``     from here on matching events carry the branch out
 ``return, 1, e`` · ``use, 1, e``
 ========================================== ================================================
 
@@ -34,7 +35,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opl.script.calls import ASKING, INBOX, suspends
+from opl.script.calls import ASKING, INBOX, OBSERVE, suspends
+from opl.script.choosing import EVENT as CHOICE
 from opl.script.instructions import Around, Code, Frozen, Label
 from opl.script.lowering import Lowering
 from opl.script.plaingen import PlainStatements, mentions_index
@@ -53,6 +55,7 @@ from opl.script.syntax import (
     If,
     Logic,
     Loop,
+    Observe,
     Parallel,
     Return,
     Stmt,
@@ -67,7 +70,7 @@ from opl.script.syntax import (
     walk,
 )
 
-WAITING = (Event, Await, Wait, Track, Parallel)
+WAITING = (Event, Await, Wait, Track, Parallel, Observe)
 STRATEGY = "strategy"  # what USE in a stage of a flow binds
 
 
@@ -212,6 +215,8 @@ class Codegen(PlainStatements):
                 self._use(node)
             case Branch():
                 self.block(node.body)
+            case Observe():
+                self._observe(node)
             case _:
                 self._lifted_plain(node)
         if self.temps > before:
@@ -226,6 +231,9 @@ class Codegen(PlainStatements):
 
     def _event(self, node: Event) -> None:
         data = self.value(node.data) if node.data is not None else ["object", []]
+        if node.name == CHOICE:
+            self._choice(node, data)
+            return
         self.code.events.setdefault(node.name, node.at)
         raises = bool(self.trying) and node.name in ASKING
         if node.bind:
@@ -239,12 +247,23 @@ class Codegen(PlainStatements):
         )
         self.code.event_nodes.append((found, node))
 
+    def _choice(self, node: Event, data: Any) -> None:
+        """The primitive as an event is asked in both orders too."""
+        asked = self._kept(node.at, "asked", data)
+        given = {name: self._computed(node.at, f"asked.{name}", asked=asked) for name in ("options", "criteria")}
+        found = self.expression(self.choose(node, given))
+        if node.bind is not None:
+            place = [node.at.line, node.at.column]
+            self.emit(node.at, "plain", 0, [["set", *place, node.bind, found, False]], None)
+
     def _await(self, node: Await) -> None:
         source = self.value(node.source) if node.source is not None else None
         timeout = self.value(node.timeout) if node.timeout is not None else None
         collect = self.value(node.collect) if node.collect is not None else None
         late, end = Label(), Label()
-        self.emit(node.at, "await", 1, node.name, source, node.mode, timeout, late, collect, node.partial, node.void)
+        narrower = [self.value(each) if each is not None else None for each in (node.events, node.fits)]
+        operands = [node.name, source, node.mode, timeout, late, collect, node.partial, node.void]
+        self.emit(node.at, "await", 1, *operands, *(narrower if any(narrower) else ()))
         self.block(node.body)
         self.emit(node.at, "jump", 0, end)
         self.here(late)
@@ -373,3 +392,24 @@ class Codegen(PlainStatements):
         self.here(end)
         self.emit(node.at, "end", 0)
         self.around, self.depth, self.lowering.scope = around, depth, scope
+
+    def _observe(self, node: Observe) -> None:
+        """The block that events carry out, then the primitive, whose reply is the subscription."""
+        patterns, out, entry = self.temp(node.patterns), Label(), Label()
+        callback = node.callback
+        described = ["each", callback.names, None, entry, mentions_index(callback.body)]
+        self.code.branches.append((described, len(described), self.names.scopes[id(callback)]))
+        described.append([])
+        self.emit(node.at, "observe", 1, self.expression(patterns), described, out)
+        trying, self.trying = self.trying, 0  # whoever emits the event is in no TRY of this place
+        self.branch(entry, callback, callback.body)
+        self.trying = trying
+        self.here(out)
+        self.code.primitives.setdefault(OBSERVE, node.at)
+        self.code.events.setdefault(f"primitive:{OBSERVE}", node.at)
+        told = {"patterns": self.expression(patterns), "callback": ["const", node.told]}
+        data = ["object", [[["const", name], value] for name, value in told.items()]]
+        mode = "none" if node.bind is None else "branch"
+        self.emit(
+            node.at, "event", 1, f"primitive:{OBSERVE}", data, node.bind, None, mode, False, self.statement_id, None
+        )

@@ -211,3 +211,11 @@ def timed_out(*, agent_id: str, seconds: float) -> dict[str, Any]:
         error={"type": "timeout", "message": f"no answer within {seconds:g} seconds"},
         duration=seconds,
     )
+
+
+def child_result(*, run_id: int, status: str, succeeded: bool, result: Any, error: Any) -> dict[str, Any]:
+    """The reply of a child run; the fields of a result that is an object stand beside the others."""
+    told = error if error is not None or succeeded else {"type": status, "message": f"the child run ended as {status}"}
+    reply = {"run_id": run_id, "status": status, "success": succeeded, "result": result, "output": result}
+    extra = {name: value for name, value in result.items() if name not in reply} if isinstance(result, dict) else {}
+    return {**extra, **reply, "error": told}

@@ -1,20 +1,21 @@
 """
-``broadcast_task`` and ``await_responses`` in a script become events and one AWAIT.
+``broadcast_task``, ``await_responses`` and ``select_best`` in a script become several events.
 
-Both are more than one event: a broadcast asks several agents and does not
-wait, and gathering takes their replies from the inbox. So they are written out
-where they stand, in the language's own instructions, and every driver that
-carries out completions carries them out too::
+A broadcast asks several agents and does not wait, gathering takes their
+replies from the inbox, and a choice is asked for in both orders. So they are
+written out where they stand, in the language's own instructions, and every
+driver that carries out completions carries them out too::
 
     broadcast_task(task, agents)     primitive:broadcast_task, then completion:async for each agent
     await_responses(agents, timeout) primitive:await_responses, then AWAIT … FROM ALL(agents), partial
+    select_best(options, criteria)   primitive:select_best, and again with the options reversed where that chose one
 
 Always true: what ``await_responses`` gives has one completion result for each
 agent, in the order of its list; who did not answer in time is a failed one, so
 that a script sees who is missing. Variables made here begin with ``%`` and
 belong to no author.
 
-Source: docs/decisions/0054-broadcasts-are-written-out.md
+Source: docs/decisions/0054-broadcasts-are-written-out.md, 0106-a-choice-is-two-questions.md
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from opl.script.choosing import EVENT, ORDERS
 from opl.script.effects import DEFAULT_TIMEOUT_SECONDS
 from opl.script.lowering import OUTSIDE, Lowered, Lowering, Names, Temp
 from opl.script.parser.expressions import parse_expression
-from opl.script.syntax import At, Call, Expr, walk
+from opl.script.syntax import At, Call, Event, Expr, walk
 
 if TYPE_CHECKING:
     from opl.script.instructions import Code, Label
@@ -62,7 +64,7 @@ class Gathering:
         def _new_temp(self, at: At) -> Temp:
             raise NotImplementedError
 
-        def _request(self, node: Expr, name: str, data: Lowered) -> Temp:
+        def _request(self, node: Expr | Event, name: str, data: Lowered) -> Temp:
             raise NotImplementedError
 
         def expression(self, node: Expr) -> Lowered:
@@ -112,6 +114,26 @@ class Gathering:
         self.here(end)
         heard_var: Lowered = ["var", heard, at.line, at.column]
         return self._answer(at, self._computed(at, _RESULTS, agents=names, seconds=seconds, heard=heard_var))
+
+    def choose(self, node: Call | Event, given: Mapping[str, Lowered]) -> Temp:
+        """Ask for the best option in both orders; the value is the option, null where the answers differ."""
+        from opl.script.instructions import Label
+
+        at, end = node.at, Label()
+        options = self._kept(at, "options", given.get("options", ["const", None]))
+        criteria = self._kept(at, "criteria", given.get("criteria", ["const", None]))
+        answers: list[Lowered] = []
+        choice = self._new_temp(at)
+        for order in ORDERS:
+            data = _object({"options": options, "criteria": criteria, "order": ["const", order]})
+            answers.append(self.expression(self._request(node, EVENT, data)))
+            first, last = answers[0], answers[-1]
+            found = self._computed(at, "first == last ? last : null", first=first, last=last)
+            self.emit(at, "temp", 0, choice.index, found)
+            if order == ORDERS[0]:
+                self.emit(at, "unless", 0, self._computed(at, "first != null", first=first), end)
+        self.here(end)
+        return choice
 
     # ------------------------------------------------------------ parts
 

@@ -33,6 +33,7 @@ from opl.script.syntax import (
     Compare,
     Const,
     Do,
+    Event,
     Expr,
     Lambda,
     ListOf,
@@ -250,7 +251,7 @@ class Lifting(Gathering):
 
     # ------------------------------------------------------------ calls
 
-    def _request(self, node: Expr, name: str, data: Lowered) -> Temp:
+    def _request(self, node: Expr | Event, name: str, data: Lowered) -> Temp:
         """Emit an event whose reply is the value of the call."""
         self.lifted += 1
         kept = self._new_temp(node.at)
@@ -273,10 +274,10 @@ class Lifting(Gathering):
         if kind is CallKind.PRIMITIVE:
             name = node.name
             self.code.primitives.setdefault(name, node.at)
-            if name in ("broadcast_task", "await_responses"):
+            written_out = {"broadcast_task": self.broadcast, "await_responses": self.gather, "select_best": self.choose}
+            if name in written_out:
                 named = self._named(node, PRIMITIVES[name], args, keywords)
-                given = {key[1]: each for key, each in named[1]}
-                return self.broadcast(node, given) if name == "broadcast_task" else self.gather(node, given)
+                return written_out[name](node, {key[1]: each for key, each in named[1]})
             return self._request(node, f"primitive:{name}", self._named(node, PRIMITIVES[name], args, keywords))
         name = node.name if node.name in self.helpers else node.name.upper()
         self.code.judgements.setdefault(name, node.at)

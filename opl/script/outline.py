@@ -33,6 +33,7 @@ from opl.script.syntax import (
     MethodCall,
     Node,
     ObjectOf,
+    Observe,
     Parallel,
     Return,
     Stmt,
@@ -105,6 +106,9 @@ def _step(node: Stmt) -> Step:
                 _made("branch", "on failure", node, steps_of(node.handler)),
             ]
             return _made("try", "try", node, inner)
+        case Observe(callback=callback):
+            inner = [_made("branch", "at each event", node, steps_of(callback.body))]
+            return _made("await", _head(node), node, inner)
         case Wait():
             return _made("wait", _head(node), node)
         case Track():

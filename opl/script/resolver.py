@@ -9,7 +9,8 @@ answers at hand.
 
 Invariants:
 
-- a block opens no scope; only the branches of a PARALLEL do;
+- a block opens no scope; only the branches of a PARALLEL and the callbacks of
+  ``observe_events`` do;
 - a name is *strongly* bound where the statement always binds it in its own
   scope (STATE, AS, loops, AWAIT, CATCH) and *weakly* where it may change an
   outer one (UPDATE, SET, APPEND).
@@ -31,6 +32,7 @@ from opl.script.syntax import (
     Await,
     Bind,
     Block,
+    Branch,
     Call,
     Chain,
     Const,
@@ -43,6 +45,7 @@ from opl.script.syntax import (
     Loop,
     MethodCall,
     Name,
+    Observe,
     Parallel,
     Path,
     SlotPart,
@@ -63,6 +66,7 @@ GROUPERS = frozenset(
         "SUM",
         "COUNT",
         "AVERAGE",
+        "AVG",
         "MEAN",
         "MEDIAN",
         "VARIANCE",
@@ -161,6 +165,10 @@ class _Resolver:
         if isinstance(statement, Parallel):
             self._parallel(statement, scope)
             return
+        if isinstance(statement, Observe):
+            self.expression(statement.patterns, frozenset(), False)
+            self._branch(statement.callback, scope)
+            return
         if isinstance(statement, UpdateWhere):
             self.expression(statement.place, frozenset(), False)
             return
@@ -174,14 +182,17 @@ class _Resolver:
     def _parallel(self, statement: Parallel, scope: Scope) -> None:
         self.expression(statement.limit, frozenset(), False)
         for branch in statement.branches:
-            inner = Scope(parent=scope)
-            scope.children.append(inner)
-            self.found.scopes[id(branch)] = inner
-            if isinstance(branch, ForEach):
-                self.expression(branch.source, frozenset(), False)
-                for name in branch.names:
-                    self._bind(inner.strong, name, None)
-            self.block(branch.body, inner)
+            self._branch(branch, scope)
+
+    def _branch(self, branch: Branch | ForEach, scope: Scope) -> None:
+        inner = Scope(parent=scope)
+        scope.children.append(inner)
+        self.found.scopes[id(branch)] = inner
+        if isinstance(branch, ForEach):
+            self.expression(branch.source, frozenset(), False)
+            for name in branch.names:
+                self._bind(inner.strong, name, None)
+        self.block(branch.body, inner)
 
     def _bindings(self, statement: Stmt, scope: Scope) -> None:
         match statement:
@@ -200,7 +211,7 @@ class _Resolver:
                     self._bind(scope.strong, name, None)
             case Loop(name=name):
                 self._bind(scope.strong, name, Const(at=statement.at, value=0))
-            case Event(bind=str(name)) | Await(name=str(name)) | Try(name=str(name)):
+            case Event(bind=str(name)) | Await(name=str(name)) | Try(name=str(name)) | Observe(bind=str(name)):
                 self._bind(scope.strong, name, None)
 
     def _bind(self, names: set[str], name: str, value: Expr | None) -> None:
@@ -281,6 +292,7 @@ _NUMERIC = frozenset(
         "COUNT",
         "SUM",
         "AVERAGE",
+        "AVG",
         "MEAN",
         "MEDIAN",
         "VARIANCE",

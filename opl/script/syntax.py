@@ -309,6 +309,8 @@ class Await(Stmt):
     collect: Expr | None = None  # how many replies the wider dialect waits for; None is one
     partial: bool = False  # with ``collect``: take what is there at the time-out
     void: bool = False  # a time-out binds null, since the statement has no block that would know
+    events: Expr | None = None  # globs of the events whose replies are taken; None takes any
+    fits: Expr | None = None  # fields that a reply must have
 
 
 @dataclass(slots=True, kw_only=True)
@@ -373,6 +375,16 @@ class Assert(Stmt):
 
 
 @dataclass(slots=True, kw_only=True)
+class Observe(Stmt):
+    """``observe_events(patterns) AS event:`` and a block, carried out for each event that matches."""
+
+    patterns: Expr
+    callback: ForEach  # its one name is the event's; its source is null
+    told: str  # the block as it is written
+    bind: str | None = None  # the subscription
+
+
+@dataclass(slots=True, kw_only=True)
 class Do(Stmt):
     """An expression on its own, which is a call; ``F(args) AS x`` is a Bind."""
 
@@ -425,4 +437,6 @@ def blocks_of(statement: Stmt) -> list[Block]:
             return [list(branches)]
         case Try(body=body, handler=handler):
             return [body, handler]
+        case Observe(callback=callback):
+            return [[callback]]
     return []

@@ -13,7 +13,8 @@ from typing import Any
 from rest_framework.parsers import BaseParser, JSONParser, MultiPartParser
 from rest_framework.request import Request
 
-from registry.api.shapes import PublishBody, read_body
+from registry.api.bodies import read_body
+from registry.api.shapes import PublishBody
 from registry.errors import InvalidRequest
 
 OPTIONS = ("owner", "name", "version", "visibility", "file")

@@ -22,7 +22,8 @@ from registry.models import (
     WebhookDelivery,
 )
 from registry.services import analytics
-from registry.services.publishing import PatternPreview, Preview, Published
+from registry.services.previewing import PatternPreview, Preview
+from registry.services.publishing import Published
 
 
 def pattern(row: Pattern) -> dict[str, Any]:

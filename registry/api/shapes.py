@@ -13,30 +13,10 @@ from __future__ import annotations
 from typing import Any
 
 from rest_framework import serializers
-from rest_framework.request import Request
 
-from registry.errors import InvalidRequest
-from registry.services.reading import is_storable
+from registry.api.bodies import Body
 
 MAX_SOURCE = 1024 * 1024
-
-
-def read_body(shape: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    """The request's body, checked; raises DRF's ValidationError, which names the fields."""
-    checked = shape(data=request.data)
-    checked.is_valid(raise_exception=True)
-    values = dict(checked.validated_data)
-    for name, value in values.items():
-        if name != "source" and not is_storable(value):
-            raise InvalidRequest(name, "no text in it may hold the character NUL or half of a surrogate pair")
-    return values
-
-
-def read_query(shape: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    """The request's query parameters, checked."""
-    checked = shape(data=request.query_params)
-    checked.is_valid(raise_exception=True)
-    return dict(checked.validated_data)
 
 
 def optional(**options: Any) -> serializers.CharField:
@@ -322,7 +302,7 @@ class SearchQuery(serializers.Serializer[Any]):
     facets = serializers.BooleanField(required=False, default=True)
 
 
-class PublishBody(serializers.Serializer[Any]):
+class PublishBody(Body):
     """A source and what is not in it."""
 
     source = serializers.CharField(
@@ -335,7 +315,7 @@ class PublishBody(serializers.Serializer[Any]):
     file = optional(help_text="a file name, for messages")
 
 
-class EditBody(serializers.Serializer[Any]):
+class EditBody(Body):
     """What may be changed of a pattern."""
 
     title = optional(required=False)
@@ -344,14 +324,14 @@ class EditBody(serializers.Serializer[Any]):
     visibility = optional()
 
 
-class YankBody(serializers.Serializer[Any]):
+class YankBody(Body):
     """Why a version is withdrawn."""
 
     reason = serializers.CharField(max_length=2000)
     successor = optional(help_text="a version of this pattern, or owner/name@version")
 
 
-class ForkBody(serializers.Serializer[Any]):
+class ForkBody(Body):
     """Where a fork goes."""
 
     owner = optional()
@@ -362,7 +342,7 @@ class ForkBody(serializers.Serializer[Any]):
     source = serializers.CharField(max_length=MAX_SOURCE, trim_whitespace=False, required=False)
 
 
-class AdaptBody(serializers.Serializer[Any]):
+class AdaptBody(Body):
     """The situation a pattern is adapted to."""
 
     context = serializers.DictField(required=False, default=dict)
@@ -372,7 +352,7 @@ class AdaptBody(serializers.Serializer[Any]):
     version = optional()
 
 
-class MergeBody(serializers.Serializer[Any]):
+class MergeBody(Body):
     """What is merged into the pattern."""
 
     theirs = serializers.CharField(max_length=300, help_text="owner/name@version")
@@ -383,7 +363,7 @@ class MergeBody(serializers.Serializer[Any]):
     )
 
 
-class ChannelBody(serializers.Serializer[Any]):
+class ChannelBody(Body):
     """Where a channel moves, or whether it is protected."""
 
     version = optional()
@@ -392,7 +372,7 @@ class ChannelBody(serializers.Serializer[Any]):
     protected = serializers.BooleanField(required=False)
 
 
-class RatingBody(serializers.Serializer[Any]):
+class RatingBody(Body):
     """Stars and words."""
 
     stars = serializers.IntegerField(min_value=1, max_value=5)
@@ -400,7 +380,7 @@ class RatingBody(serializers.Serializer[Any]):
     version = optional(help_text="the version you mean; stable by default")
 
 
-class CommentBody(serializers.Serializer[Any]):
+class CommentBody(Body):
     """A contribution to the discussion."""
 
     text = serializers.CharField(max_length=5000)
@@ -408,7 +388,7 @@ class CommentBody(serializers.Serializer[Any]):
     parent = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=2**53)
 
 
-class ReportBody(serializers.Serializer[Any]):
+class ReportBody(Body):
     """What the moderators should look at."""
 
     reason = serializers.CharField(max_length=5000)
@@ -416,14 +396,14 @@ class ReportBody(serializers.Serializer[Any]):
     comment = serializers.IntegerField(required=False, min_value=1, max_value=2**53)
 
 
-class ResolveBody(serializers.Serializer[Any]):
+class ResolveBody(Body):
     """What became of a report."""
 
     uphold = serializers.BooleanField()
     note = optional(max_length=5000)
 
 
-class DecisionBody(serializers.Serializer[Any]):
+class DecisionBody(Body):
     """One decision."""
 
     decision_type = serializers.CharField(max_length=200)
@@ -435,7 +415,7 @@ class DecisionBody(serializers.Serializer[Any]):
     version = optional()
 
 
-class ExportBody(serializers.Serializer[Any]):
+class ExportBody(Body):
     """What an export is called."""
 
     owner = optional()
@@ -455,7 +435,7 @@ class RecommendQuery(serializers.Serializer[Any]):
     limit = serializers.IntegerField(required=False, default=10, min_value=1, max_value=50)
 
 
-class BulkBody(serializers.Serializer[Any]):
+class BulkBody(Body):
     """What to read at once."""
 
     references = serializers.ListField(
@@ -464,7 +444,7 @@ class BulkBody(serializers.Serializer[Any]):
     source = serializers.BooleanField(required=False, default=False, help_text="whether to send the texts too")
 
 
-class TokenBody(serializers.Serializer[Any]):
+class TokenBody(Body):
     """A token to be made."""
 
     name = serializers.CharField(max_length=100)
@@ -472,20 +452,20 @@ class TokenBody(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
 
-class OwnerBody(serializers.Serializer[Any]):
+class OwnerBody(Body):
     """An organisation to be made."""
 
     name = serializers.CharField(max_length=64)
     title = optional()
 
 
-class MemberBody(serializers.Serializer[Any]):
+class MemberBody(Body):
     """A person's role."""
 
     role = serializers.ChoiceField(["admin", "publisher", "member"])
 
 
-class DraftBody(serializers.Serializer[Any]):
+class DraftBody(Body):
     """A text not yet published."""
 
     source = serializers.CharField(max_length=MAX_SOURCE, trim_whitespace=False, allow_blank=True)
@@ -495,7 +475,7 @@ class DraftBody(serializers.Serializer[Any]):
     expected_revision = serializers.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
 
 
-class WebhookBody(serializers.Serializer[Any]):
+class WebhookBody(Body):
     """Whom to tell."""
 
     url = serializers.CharField(max_length=500)

@@ -19,7 +19,7 @@ from registry import ranking
 from registry.discovery import index
 from registry.discovery.search import MAX_CANDIDATES, load
 from registry.models import DailyRollup, Pattern, PatternTag, Source
-from registry.services.analytics import cell_of
+from registry.ranking.context import cell_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

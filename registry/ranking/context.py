@@ -13,7 +13,9 @@ the runs of the levels below it, too.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from registry.ranking.rates import Counts
 from registry.ranking.special import beta_cdf, beta_quantile
@@ -67,3 +69,22 @@ def posterior(*, context: Counts, category: Counts, pattern: Counts, everything:
         a=context.successes + CONTEXT_RUNS * c,
         b=max(context.runs - context.successes, 0.0) + CONTEXT_RUNS * (1.0 - c),
     )
+
+
+def cell_of(context: Mapping[str, Any]) -> str:
+    """
+    The context cell of a run: ``task=review;model=opus;tags=code,python``.
+
+    Reads ``task`` (or ``task_type``), ``model`` (family) and up to three
+    ``tags``; what is missing is left out, so an empty context is "".
+    """
+    parts = []
+    task = str(context.get("task") or context.get("task_type") or "").strip().lower()[:48]
+    model = str(context.get("model") or context.get("model_family") or "").strip().lower()[:48]
+    tags = context.get("tags")
+    listed = tags if isinstance(tags, (list, tuple, set, frozenset)) else ()
+    cleaned = sorted({str(tag).strip().lower()[:24] for tag in listed if str(tag).strip()})[:3]
+    for name, text in (("task", task), ("model", model), ("tags", ",".join(cleaned))):
+        if text:
+            parts.append(f"{name}={text.replace(';', ' ').replace('=', ' ')}")
+    return ";".join(parts)

@@ -12,7 +12,7 @@ people and counts at most ``REPORTER_CAP`` runs of any one reporter.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -90,28 +90,6 @@ def rate_of(successes: int, runs: int, *, nodes: int = 0) -> Rate:
     return Rate(
         runs=runs, successes=successes, low=low, high=high, shrunk=ranking.shrunk_mean(successes, runs), nodes=nodes
     )
-
-
-def cell_of(context: Mapping[str, Any]) -> str:
-    """
-    The context cell of a run: ``task=review;model=opus;tags=code,python``.
-
-    Reads ``task`` (or ``task_type``), ``model`` (family) and up to three
-    ``tags``; what is missing is left out, so an empty context is "".
-    """
-    parts = []
-    task = str(context.get("task") or context.get("task_type") or "").strip().lower()[:48]
-    model = str(context.get("model") or context.get("model_family") or "").strip().lower()[:48]
-    tags = context.get("tags") or ()
-    cleaned = (
-        sorted({str(tag).strip().lower()[:24] for tag in tags if str(tag).strip()})[:3]
-        if not isinstance(tags, str)
-        else []
-    )
-    for name, text in (("task", task), ("model", model), ("tags", ",".join(cleaned))):
-        if text:
-            parts.append(f"{name}={text.replace(';', ' ').replace('=', ' ')}")
-    return ";".join(parts)
 
 
 def record_outcome(

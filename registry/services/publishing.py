@@ -1,7 +1,7 @@
 """
 Publishing: a source text becomes immutable versions, or an answer that lists every problem.
 
-``preview`` runs the same checks and stores nothing. A component publishes each
+``previewing.preview`` runs the same checks and stores nothing. A component publishes each
 of its fenced scripts as a pattern of its own, and the profile it defines. The
 same digest published again is the same version and no error; another digest
 for a published version is refused.
@@ -13,24 +13,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from opl.document.diff import smallest_bump
 from opl.errors import Problem, Severity
 from registry.discovery import index
-from registry.errors import InvalidDocument, InvalidRequest, LineageCycle, NotAllowed, VersionDisagrees, VersionTaken
+from registry.errors import InvalidDocument, LineageCycle, NotAllowed, VersionTaken
 from registry.models import LineageEdge, Owner, Pattern, PatternVersion, Profile, StoredDocument, User
-from registry.models.names import is_name, name_from, parse_version
+from registry.models.names import name_from, parse_version
 from registry.services import audit, channels, lineage, webhooks
 from registry.services.editing import check_visibility, set_tags
 from registry.services.reading import Reading, ReadPattern, read
-
-FIRST_VERSION = "1.0.0"
+from registry.services.versioning import FIRST_VERSION, agreed_version, bumped, named, next_version_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,33 +52,6 @@ class Published:
     def created(self) -> bool:
         """Whether anything is new."""
         return any(item.created for item in self.versions) or not self.versions
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatternPreview:
-    """What would become of one pattern of the source."""
-
-    read: ReadPattern  # name, title, inputs, events, mode
-    exists: bool  # whether the owner has a pattern of this name
-    same_as: str  # the version with this very digest, "" if none
-    newest: str  # the highest version now, "" if none
-    bump: str  # major, minor or patch against it; "" for a first version
-    version: str  # the version it would get
-    reasons: tuple[str, ...]  # why that bump, in words
-    near_duplicates: tuple[PatternVersion, ...]  # other patterns that only differ in formatting
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
-    """The answer of a publish that stores nothing."""
-
-    reading: Reading  # with all problems
-    patterns: tuple[PatternPreview, ...]  # empty where the text cannot be read
-
-    @property
-    def ok(self) -> bool:
-        """Whether publishing it would succeed."""
-        return self.reading.ok
 
 
 def publish(
@@ -124,141 +95,18 @@ def publish(
         user=user,
         via=via,
         now=now,
-        version=_agreed_version(reading, version),
+        version=agreed_version(reading, version),
         visibility=check_visibility(visibility),
         provenance=dict(provenance or {}) | ({"file": file_name} if file_name else {}),
         forked_from=forked_from,
         parents=parents,
     )
-    patterns = _named(reading, name)
+    patterns = named(reading, name)
     try:
         return act.run(reading, patterns)
     except IntegrityError:
         # Somebody published the same at the same moment; now that it stands there, it is found.
         return act.run(reading, patterns)
-
-
-def preview(
-    *, owner: Owner | None, user: Any, source: bytes, version: str = "", name: str = "", file_name: str = ""
-) -> Preview:
-    """What publishing would do and every problem it would meet; stores nothing and raises nothing for them."""
-    reading = read(source, file=file_name)
-    try:
-        wanted = _agreed_version(reading, version)
-        patterns = _named(reading, name) if reading.ok else reading.patterns
-    except InvalidRequest as error:
-        line, column = reading.document.position(f"/{error.field}") if reading.document else (0, 0)
-        problem = Problem(code=error.code, message=error.message, pointer=f"/{error.field}", line=line, column=column)
-        reading = replace(reading, problems=(*reading.problems, problem))
-        wanted, patterns = "", reading.patterns
-    return Preview(
-        reading=reading,
-        patterns=tuple(_preview_one(owner=owner, user=user, item=item, wanted=wanted) for item in patterns),
-    )
-
-
-def _preview_one(*, owner: Owner | None, user: Any, item: ReadPattern, wanted: str) -> PatternPreview:
-    pattern = Pattern.objects.filter(owner=owner, name=item.name).first() if owner and item.name else None
-    same = pattern.versions.light().filter(digest=item.digest).first() if pattern else None
-    next_version, bump, reasons = next_version_of(pattern, item)
-    return PatternPreview(
-        read=item,
-        exists=pattern is not None,
-        same_as=same.version if same else "",
-        newest=pattern.newest.version if pattern and pattern.newest else "",
-        bump=bump,
-        version=same.version if same else wanted or next_version,
-        reasons=reasons,
-        near_duplicates=tuple(near_duplicates(item.document.semantic_digest, user=user, besides=pattern)),
-    )
-
-
-def near_duplicates(semantic_digest: str, *, user: Any, besides: Pattern | None = None) -> list[PatternVersion]:
-    """Versions of other patterns with the same meaning, as ``user`` may see them; at most ten."""
-    if not semantic_digest:
-        return []
-    found = PatternVersion.objects.light().visible_to(user).filter(semantic_digest=semantic_digest)
-    if besides is not None:
-        found = found.exclude(pattern=besides)
-    return list(found.select_related("pattern__owner").order_by("published_at", "pk")[:10])
-
-
-def next_version_of(pattern: Pattern | None, item: ReadPattern) -> tuple[str, str, tuple[str, ...]]:
-    """The smallest admissible version after the pattern's newest: (version, bump, reasons)."""
-    newest = pattern.versions.in_order().first() if pattern else None
-    if newest is None:
-        return FIRST_VERSION, "", ()
-    before = read(newest.source_bytes).patterns
-    if not before:
-        return _bumped(newest.version, "minor"), "minor", ("the earlier text cannot be compared any more",)
-    broken = broken_inputs(newest.inputs, item.inputs)
-    if broken:
-        return _bumped(newest.version, "major"), "major", broken
-    bump = smallest_bump(before[0].document, item.document)
-    return _bumped(newest.version, bump.size), bump.size, tuple(bump.reasons)
-
-
-def broken_inputs(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> tuple[str, ...]:
-    """
-    Why a run that could be started before may not be now, in words; () where all can.
-
-    Sees the inputs that a script has by its text, which ``smallest_bump``
-    (documents only) does not.
-    """
-    before = {entry["name"]: entry for entry in old if not entry.get("initial")}
-    after = {entry["name"]: entry for entry in new}
-    reasons = [f"the input {name} is gone" for name in before if name not in after]
-    reasons += [
-        f"the input {name} is required now"
-        for name, entry in after.items()
-        if entry["required"] and not before.get(name, {}).get("required")
-    ]
-    reasons += [
-        f"the input {name} was {entry['type']} and is {after[name]['type']} now"
-        for name, entry in before.items()
-        if name in after and entry["type"] != after[name]["type"] and "any" not in (entry["type"], after[name]["type"])
-    ]
-    return tuple(reasons)
-
-
-def _bumped(version: str, level: str) -> str:
-    parsed = parse_version(version)
-    if parsed is None:
-        return FIRST_VERSION
-    return str({"major": parsed.bump_major, "minor": parsed.bump_minor, "patch": parsed.bump_patch}[level]())
-
-
-def _agreed_version(reading: Reading, requested: str) -> str:
-    """The version that document and request agree on, "" where neither names one."""
-    stated = reading.version
-    if requested and parse_version(requested) is None:
-        raise InvalidRequest("version", f"{requested[:64]!r} is no version; write one such as 1.4.2 (semver.org)")
-    if not stated:
-        return requested
-    if parse_version(stated) is None:
-        if requested:
-            raise VersionDisagrees(stated, requested)
-        raise InvalidRequest("version", f"the document's version {stated[:64]!r} is none; write one such as 1.4.2")
-    if requested and requested != stated:
-        raise VersionDisagrees(stated, requested)
-    return stated
-
-
-def _named(reading: Reading, name: str) -> tuple[ReadPattern, ...]:
-    """The patterns under the names they will have; InvalidRequest where one has none."""
-    patterns = reading.patterns
-    if name:
-        if not is_name(name):
-            raise InvalidRequest("name", "use 2 to 64 of a-z, 0-9, _ and -, beginning with a letter")
-        if len(patterns) != 1:
-            raise InvalidRequest(
-                "name", f"this document holds {len(patterns)} patterns, each named after its title; leave the name out"
-            )
-        patterns = (replace(patterns[0], name=name),)
-    for item in patterns:
-        if not item.name:
-            raise InvalidRequest("name", "the document gives no usable name; write `name:` in it, or send a name")
-    return patterns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +126,9 @@ class _Act:
     @transaction.atomic
     def run(self, reading: Reading, patterns: tuple[ReadPattern, ...]) -> Published:
         """Store the document and everything in it, or nothing."""
+        if len(patterns) > 1:  # all rows in one order, or two components that share names wait for each other
+            names = [item.name for item in patterns]
+            list(Pattern.objects.select_for_update().filter(owner=self.owner, name__in=names).order_by("pk"))
         document = self._document(reading)
         version = self.version or self._common_version(patterns)
         versions = tuple(self._publish_one(item, document, version) for item in patterns)
@@ -336,8 +187,14 @@ class _Act:
         return PublishedVersion(version=row, created=True)
 
     def _pattern(self, item: ReadPattern) -> tuple[Pattern, bool]:
-        """The pattern of that name, and whether it was made now."""
-        pattern = Pattern.objects.filter(owner=self.owner, name=item.name).first()
+        """
+        The pattern of that name, and whether it was made now.
+
+        Its row is locked until all is stored, so that two who publish
+        different versions at once come one after the other (on SQLite the
+        transaction itself sees to that).
+        """
+        pattern = Pattern.objects.select_for_update().filter(owner=self.owner, name=item.name).first()
         if pattern is None:
             made = Pattern.objects.create(
                 owner=self.owner,
@@ -466,7 +323,7 @@ class _Act:
         if same is not None:
             return same
         highest = rows.newest_first().first()
-        version = self.version or (_bumped(highest.version, "minor") if highest else FIRST_VERSION)
+        version = self.version or (bumped(highest.version, "minor") if highest else FIRST_VERSION)
         taken = rows.filter(version=version).select_related("document").first()
         if taken is not None:
             raise VersionTaken(f"profile {self.owner}/{legal}", version, taken.document.digest)

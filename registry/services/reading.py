@@ -9,7 +9,7 @@ and publish cannot disagree.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -117,9 +117,14 @@ class StoredComponents:
         return Profile.objects.called(str(name)).exists() or Pattern.objects.filter(name=last).exists()
 
 
-def read(source: bytes, *, file: str = "") -> Reading:
-    """Read, check and compile ``source``; never raises for what stands in it."""
-    report = check(source, file=file, known=StoredComponents())
+def read(source: bytes, *, file: str = "", known: Container[str] | None = None) -> Reading:
+    """
+    Read, check and compile ``source``; never raises for what stands in it.
+
+    Args:
+        known: components that exist; those stored here by default. With ``()`` no database is asked.
+    """
+    report = check(source, file=file, known=StoredComponents() if known is None else known)
     document = report.document
     if document is None:
         return Reading(source=source, problems=report.problems, document=None, patterns=(), profiles=())

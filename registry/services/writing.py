@@ -14,8 +14,8 @@ from typing import Any
 from opl.document.model import Envelope
 from opl.document.rendering import dumped, rendered
 from registry.models import Pattern, PatternVersion
-from registry.services.publishing import next_version_of
 from registry.services.reading import read
+from registry.services.versioning import next_version_of
 
 
 def as_value(version: PatternVersion) -> dict[str, Any]:

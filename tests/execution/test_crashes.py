@@ -14,7 +14,7 @@ import pytest
 from execution.agents.base import Answer, Request
 from execution.agents.simulated import SimulatedAgents
 from execution.models import Effect, Event, Run, Tick
-from execution.services import faults, reaping, sessions
+from execution.services import engine, faults, reaping, sessions
 from execution.worker import Worker, run_until_idle
 from tests.execution.conftest import forget
 from tests.execution.factories import Clock, make_run
@@ -85,6 +85,46 @@ def work(clock: Clock) -> bool:
     except faults.Crash:
         return True
     return False
+
+
+CHOICE = """
+STATE told = []
+observe_events("state:*") AS seen:
+  EVENT completion:async {agent_id: "auditor", prompt: "check {{seen.data.id}}"} AS audit
+  APPEND told seen.data.id
+EVENT state:entity:create {type: "note", id: "first", properties: {}}
+STATE best = select_best(["a", "b", "c"], "the better")
+EVENT state:entity:create {type: "note", id: best, properties: {}}
+"""
+
+
+class TestCrashOfAChoice:
+    """Each of its two questions, and each question of a callback, is an effect of its own."""
+
+    @pytest.mark.parametrize("time", [1, 2, 3])
+    @pytest.mark.parametrize("place", PLACES)
+    def test_asks_neither_order_again(
+        self, place: str, time: int, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = Asked(monkeypatch)
+        run = make_run(CHOICE)
+        crash_at(place, time)
+
+        crashed = work(clock)
+        for _ in range(6):
+            clock.forward(10)
+            work(clock)
+
+        run = Run.objects.get(pk=run.pk)
+        assert crashed and run.status == "succeeded", run.error
+        names = engine.variables(sessions.load_session(run.pk).state)
+        assert names["best"] in ("a", "b", "c") and sorted(names["told"]) == sorted([names["best"], "first"])
+        assert asked.needless == []
+        effects = list(Effect.objects.filter(run=run, handler="agent").order_by("seq"))
+        assert sorted(e.name for e in effects) == ["completion:async"] * 2 + ["primitive:select_best"] * 2
+        assert len({e.key for e in effects}) == 4
+        assert all(e.attempts == 1 + e.doubts for e in effects)
+        assert all(asked.times[e.key] <= 1 + e.doubts for e in effects)
 
 
 class TestCrash:

@@ -95,6 +95,15 @@ class TestCheck:
         assert (note.line, note.column, note.severity) == (4, 1, Severity.NOTE)
         assert "'description'" in note.hint
 
+    @pytest.mark.parametrize(
+        ("word", "ours"), [("inputs", "parameters"), ("script", "dsl"), ("steps", "orchestration_flow")]
+    )
+    def test_knows_the_words_that_others_use(self, word: str, ours: str) -> None:
+        report = check(f"{GOOD}{word}: {{}}\n".encode())
+
+        (note,) = [p for p in report.problems if p.code == "opl.document.unknown-key"]
+        assert f"'{ours}'" in note.hint
+
     def test_keeps_unknown_keys_silently(self) -> None:
         assert found(GOOD + "x_colour: red\n") == []
 

@@ -15,6 +15,7 @@ from opl.script.effects import DEFAULT_TIMEOUT_SECONDS
 from opl.script.machine.code import Linked
 from opl.script.machine.frame import Frame
 from opl.script.machine.limits import Limits
+from opl.script.machine.observing import Observing
 from opl.script.machine.texts import agent_id
 from opl.script.machine.waiting import duration
 from opl.script.values import copy, weight, with_article
@@ -22,7 +23,7 @@ from opl.script.values import copy, weight, with_article
 _TIMED = frozenset({"completion:async", "optimization:async"})  # have a default timeout
 
 
-class Emitting:
+class Emitting(Observing):
     """Emits effects of a run."""
 
     state: dict[str, Any]
@@ -78,17 +79,20 @@ class Emitting:
         if name == "orchestration:request_termination":
             self.end("terminated", None)
             return True
-        if mode == "none":
-            return False
-        waiting = mode != "inbox"
-        self.state["outstanding"][str(seq)] = {
-            "to": mode,
-            "branch": branch["id"] if waiting else None,
-            "agent": _source(name, data),
-        }
+        waiting = mode not in ("none", "inbox")
+        if mode != "none":
+            self.state["outstanding"][str(seq)] = {
+                "to": mode,
+                "branch": branch["id"] if waiting else None,
+                "agent": _source(name, data),
+                **({} if mode == "branch" else {"name": name}),
+            }
         if waiting:
             branch["pc"] = pc
             branch["wait"] = {"kind": "event", "seq": seq}
+        if "observers" in self.state:
+            self.notice(f, name, data, seq)
+            return self.give_way(f, None if waiting else pc + 1) or waiting
         return waiting
 
     def _prepare(self, name: str, data: dict[str, Any]) -> None:
@@ -149,8 +153,8 @@ class Emitting:
         if self.state["timer_of"].pop(str(number), None) is not None:
             self.effects.append({"kind": "cancel_timer", "id": number})
 
-    def track(self, f: Frame, data: dict[str, Any], line: int) -> None:
-        """A progress point; then the adaptive rules are looked at."""
+    def track(self, f: Frame, data: dict[str, Any], line: int, after: int) -> bool:
+        """A progress point; then the adaptive rules are looked at. Whether observers of a rule go first."""
         from opl.script.machine.rules import apply_rules
 
         if self.state["tracks"] >= self.limits.events:
@@ -162,6 +166,7 @@ class Emitting:
         if self.linked.tests or self.linked.program.get("primitives"):
             self.state["tracked"].update(copy(data))  # rules read it, and so do primitives about metrics
             apply_rules(f.run, f)
+        return "observers" in self.state and self.give_way(f, after)
 
 
 def _agent_name(value: Any) -> str:

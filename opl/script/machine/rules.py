@@ -64,6 +64,8 @@ def _fire(run: Run, f: Frame, index: int, rule: dict[str, Any]) -> None:
             "shape": None,
         }
     )
+    if "observers" in run.state:
+        run.notice(f, "rule:fired", told, seq)
     root = run.frame(run.branches["0"])
     for name, value in run.linked.changes[index]:
         try:

@@ -47,6 +47,7 @@ class Run(Emitting):
         self.frames: dict[str, Frame] = {}
         self.statements: int = state["statements"]
         self.emitted = 0  # bytes of this step's effects
+        self.noticed: list[str] = []
 
     # ------------------------------------------------------------ inputs
 
@@ -61,6 +62,7 @@ class Run(Emitting):
         try:
             getattr(self, f"_take_{given['kind']}")(given)
             self.drain()
+            self._check_state()
         except LimitExceeded as error:
             self.fail_limit(error)
         if self.state["ended"] is None:
@@ -81,7 +83,7 @@ class Run(Emitting):
         if self.state["closing"]:
             return
         if expected["to"] != "branch":
-            self.inbox.arrive(expected["agent"], copy(value))
+            self.inbox.arrive(expected["agent"], copy(value), expected.get("name", ""))
         if expected["to"] != "inbox" and expected["branch"] in self.branches:
             self.wake(expected["branch"], value)
         self._charge_state(weight(value))
@@ -179,9 +181,9 @@ class Run(Emitting):
                 branch["temps"] = {}
                 return handler
         if branch["parent"] is None:
-            place = {"line": error.line, "column": error.column}
-            self.end("failed", None, {"code": error.code, "message": error.message, **place})
-            return SUSPEND
+            return self._failed(error)
+        if "callback" in branch:
+            return self._failed(error)
         parent = self.branches[branch["parent"]]
         for sibling in parent["wait"]["live"]:
             self.cancel(sibling, besides=branch["id"])
@@ -191,6 +193,11 @@ class Run(Emitting):
         if pc >= 0:
             parent["pc"] = pc
             self.state["ready"].append(parent["id"])
+        return SUSPEND
+
+    def _failed(self, error: ScriptError) -> int:
+        place = {"line": error.line, "column": error.column}
+        self.end("failed", None, {"code": error.code, "message": error.message, **place})
         return SUSPEND
 
     def cancel(self, branch_id: str, besides: str = "") -> None:
@@ -209,11 +216,15 @@ class Run(Emitting):
                 self.effects.append({"kind": "cancel", "seq": wait["seq"]})
         if branch_id in self.state["ready"]:
             self.state["ready"].remove(branch_id)
+        for callback in list(branch.get("callbacks", ())):
+            self.cancel(callback)
         self._forget(branch_id)
 
     def _forget(self, branch_id: str) -> None:
         self.branches.pop(branch_id, None)
         self.frames.pop(branch_id, None)
+        if "observers" in self.state:
+            self.blind(branch_id)
 
     # ------------------------------------------------------------ parallel
 
@@ -224,18 +235,20 @@ class Run(Emitting):
             number, item, index = wait["queue"][wait["next"]]
             wait["queue"][wait["next"]] = None
             wait["next"] += 1
-            branch_id = self._start(f, kinds[number], number, item, index, wait["next"])
+            kind = kinds[number]
+            label = str(wait["next"]) if kind[0] != "one" or not kind[1] else kind[1]
+            branch_id = self.begin(f, kind, label, item, index)
+            self.state["ready"].append(branch_id)
             wait["live"].append(branch_id)
             wait["branches"] = number
 
-    def _start(self, f: Frame, kind: list[Any], number: int, item: Any, index: int, count: int) -> str:
+    def begin(self, f: Frame, kind: list[Any], label: str, item: Any, index: int) -> str:
+        """A new branch inside the frame's own; who begins it says when it goes on."""
         if len(self.branches) > self.limits.branches:
             place = self.linked.places[f.data["pc"]]
             raise LimitExceeded("branches", self.limits.branches, *place)
         branch_id = str(self.state["next_branch"])
         self.state["next_branch"] += 1
-        each = kind[0] != "one"
-        label = str(count) if each or not kind[1] else kind[1]
         branch = {
             "id": branch_id,
             "path": f"{f.data['path']}/{label}",
@@ -249,18 +262,24 @@ class Run(Emitting):
             "temps": {},
             "wait": None,
         }
+        if "quiet" in f.data:
+            branch["quiet"] = True
         self.branches[branch_id] = branch
         inner = self.frame(branch)
-        if each:
+        if kind[0] != "one":
             for name, value in zip(kind[1], item if len(kind[1]) == 2 else [item], strict=True):
                 inner.bind(name, value)
             branch["vars"][INDEX] = index
-        self.state["ready"].append(branch_id)
         return branch_id
 
     def ended_branch(self, f: Frame) -> int:
         """A branch, or the script, came to its end."""
         branch = f.data
+        if branch.get("callbacks"):
+            branch["ending"] = True  # with its last callback
+            return SUSPEND
+        if "callback" in branch:
+            return self.heard(branch)
         if branch["parent"] is None:
             self.state["closing"] = True
             return SUSPEND
@@ -295,6 +314,7 @@ class Run(Emitting):
             self._forget(branch_id)
         root = self.branches["0"]
         root["wait"], root["frames"], root["temps"] = None, [], {}
+        self.blind("0")
         return SUSPEND
 
     def _settle_end(self) -> None:
@@ -312,8 +332,8 @@ class Run(Emitting):
 
     def fail_limit(self, error: LimitExceeded) -> None:
         """A limit ran out: the run fails, and what was emitted stays."""
-        place = {"line": error.line, "column": error.column}
-        self.end("failed", None, {"code": error.code, "message": _message(error), **place})
+        line, column = (error.line, error.column) if error.line else self.linked.places[self.branches["0"]["pc"]]
+        self.end("failed", None, {"code": error.code, "message": _message(error), "line": line, "column": column})
 
     def end(self, status: str, result: Any, error: dict[str, Any] | None = None) -> None:
         """The run is over."""
@@ -337,11 +357,19 @@ class Run(Emitting):
     def _charge_state(self, size: int) -> None:
         self.state["grown"] += size
         if self.state["grown"] > self.state["room"]:
-            found = weight(self.state, self.limits.state_bytes)
-            if found > self.limits.state_bytes:
-                raise LimitExceeded("state-bytes", self.limits.state_bytes)
-            self.state["grown"] = 0
-            self.state["room"] = max(self.limits.state_bytes - found, _ROOM)
+            self._measure()
+
+    def _check_state(self) -> None:
+        """Between two inputs the limit is exact: measure again where there is less room than may be used unmeasured."""
+        if self.state["grown"] and self.state["room"] <= _ROOM:
+            self._measure()
+
+    def _measure(self) -> None:
+        found = weight(self.state, self.limits.state_bytes)
+        if found > self.limits.state_bytes:
+            raise LimitExceeded("state-bytes", self.limits.state_bytes)
+        self.state["grown"] = 0
+        self.state["room"] = max(self.limits.state_bytes - found, _ROOM)
 
     def close(self) -> None:
         """Write back what the step kept apart."""

@@ -8,10 +8,12 @@ problem, its block is read all the same.
 from __future__ import annotations
 
 from collections.abc import Callable
+from textwrap import dedent
 
 from opl.errors import Problem
 from opl.script.parser.cursor import Cursor, Unreadable, problem_at, shortened
 from opl.script.parser.expressions import Expressions
+from opl.script.parser.observing import is_observation, with_block, with_callback
 from opl.script.scanner import MAX_PROBLEMS
 from opl.script.syntax import (
     Assign,
@@ -134,7 +136,18 @@ class Blocks:
             )
         if found is not None and not found.text:
             found.text = text
-        return found
+        return with_callback(found, self._inner_block, self.report) if found is not None else None
+
+    def _inner_block(self, text: str, at: At) -> tuple[Block, list[Problem]]:
+        """The statements of a block that stands in a string."""
+        raise NotImplementedError
+
+    def _written_below(self, line: Line) -> str:
+        """The text of the block that was just read below a line, as its author wrote it; at most 2,000 characters."""
+        last = self.line.number - 1 if self.line is not None else self.first_line + len(self.rows) - 1
+        start = line.number - self.first_line
+        below = dedent("\n".join(self.rows[start + 1 : last - self.first_line + 1])).strip()
+        return (below or self._text(At(line.number, line.indent + 1)))[:2000]
 
     def _text(self, at: At) -> str:
         row = at.line - self.first_line
@@ -230,6 +243,9 @@ class Blocks:
             return self.assignment(cursor, found, at)
         if isinstance(found, Call | MethodCall):
             name = self.binding(cursor)
+            if isinstance(found, Call) and is_observation(found) and cursor.token.is_op(":"):
+                body = self.body(cursor, line, "observe_events")
+                return with_block(found, name, body, self._written_below(line))
             return Bind(at=at, name=name, value=found) if name else Do(at=at, value=found)
         if first.kind is Kind.NAME and not cursor.finished:
             raise self._narrative(cursor, first.text)

@@ -13,15 +13,17 @@ Source: docs/language.md, section Rehearsal.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from opl.errors import errors_only
 from opl.script.chance import Chance
+from opl.script.choosing import chosen, options_shown
 from opl.script.compiler import compile_script
-from opl.script.effects import Effect, EventEffect, Input, completion_result, timed_out
-from opl.script.machine import start, step, variables
-from opl.script.rehearse import simulated
+from opl.script.effects import Effect, EventEffect, Input, child_result, completion_result, timed_out
+from opl.script.machine import check_inputs, start, step, variables
+from opl.script.rehearse import plausible, simulated
 from opl.script.rehearse.agents import DEFAULT_LATENCY_SECONDS, Cast, Line
 from opl.script.values import copy, normal_number, normalise, stringify, to_text
 from opl.script.world import EMITTED, LOCAL_EVENTS, World, names_of
@@ -224,7 +226,7 @@ class Stage:
         self.record.simulated.add(agent_id)
         draw, count = self._draw(agent_id)
         if optimizes:
-            answer: Any = simulated.optimization(data, effect["shape"], draw)
+            answer: Any = plausible.optimization(data, effect["shape"], draw)
         else:
             answer = simulated.completion(effect["shape"], draw, agent_id, count)
         return self._completed(agent_id, answer, None)
@@ -260,14 +262,36 @@ class Stage:
         return Planned(value=value, seconds=DEFAULT_LATENCY_SECONDS)
 
     def _child(self, data: Mapping[str, Any], effect: EventEffect) -> Planned:
-        """A pattern that the run starts; here it has a simulated result."""
+        """A strategy of the document's own is played; any other pattern has a simulated result."""
+        own = self.own_strategy(data)
+        if own is not None:
+            return self._played(own)
         pattern = to_text(data.get("pattern") or data.get("strategy"))
         self.record.simulated.add(pattern)
         draw, _ = self._draw(f"pattern {pattern}")
         shape = effect["shape"]
-        if shape and shape.get("properties"):
-            return self._soon(simulated.fill(shape, draw))
-        return self._soon(f"Simulated result of {pattern}")
+        told = plausible.fill(shape, draw) if shape and shape.get("properties") else f"Simulated result of {pattern}"
+        return self._soon(child_result(run_id=0, status="succeeded", succeeded=True, result=told, error=None))
+
+    def own_strategy(self, data: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The program of a strategy that USE chooses, where the document has it itself."""
+        found = self.program.get("strategies", {}).get(data.get("strategy"))
+        return found if "pattern" not in data else None
+
+    def taken(self, program: Mapping[str, Any]) -> dict[str, Any]:
+        """The variables of this script that another one takes as its inputs."""
+        known = variables(self.state)
+        given = {name: known[name] for name in program["inputs"] if known.get(name) is not None}
+        wrong = {each.pointer.split("/")[1] for each in errors_only(check_inputs(program, given))}
+        return {name: value for name, value in given.items() if name not in wrong}
+
+    def _played(self, program: dict[str, Any]) -> Planned:
+        stage = Stage(program, inputs=self.taken(program), seed=self.seed, cast=self.cast)
+        record = stage.play()
+        self.record.simulated |= record.simulated
+        good = record.status == "succeeded"
+        value = child_result(run_id=0, status=record.status, succeeded=good, result=record.result, error=record.error)
+        return Planned(value=value, seconds=float(record.elapsed))
 
     # ------------------------------------------------------------ primitives
 
@@ -283,11 +307,11 @@ class Stage:
 
     def _judge(self, name: str, effect: EventEffect, data: dict[str, Any]) -> Planned:
         """Conditions over tracked values are computed; what is left is a judge agent's to say."""
+        if name == "select_best":
+            return self._choice(data)
         line = self.cast.line("judge", f"{name}: {stringify(data)}")
         if line is not None:
             return self._verdict(line)
-        if name == "select_best":
-            return self._soon(self._chosen(data))
         holds = self._holds(data.get("condition" if name == "should_continue" else "criteria"))
         self.record.simulated.update(() if holds is not None else ("judge",))
         draw, count = self._draw(f"{name} {stringify(data)}")
@@ -296,19 +320,24 @@ class Stage:
             return Planned(value=holds) if holds is not None else self._soon(count < 3)
         shape = effect["shape"]
         if holds is None and shape and shape.get("properties"):
-            return self._soon(simulated.fill(shape, draw))
-        score = simulated.fill({"type": "number"}, draw, "score")
+            return self._soon(plausible.fill(shape, draw))
+        score = plausible.fill({"type": "number"}, draw, "score")
         if holds is not None:
             return Planned(value={"met": holds, "score": int(holds), "reason": "computed"})
         return self._soon({"met": score >= 0.5, "score": score, "reason": f"simulated judgement {count}"})
 
-    def _chosen(self, data: Mapping[str, Any]) -> Any:
-        """One of the options, by chance."""
+    def _choice(self, data: dict[str, Any]) -> Planned:
+        """One of the options, as the script says or by chance; of a single one there is nothing to ask."""
+        shown = options_shown(data)
+        if len(shown) < 2:
+            return Planned(value=copy(shown[0]) if shown else None)
+        line = self.cast.line("judge", f"select_best: {stringify({**data, 'options': shown})}")
+        if line is not None:
+            found = self._verdict(line)
+            return Planned(value=copy(chosen(found.value, shown)), seconds=found.seconds)
         self.record.simulated.add("judge")
-        options = data.get("options")
-        pool: Sequence[Any] = options if type(options) is list else list((options or {}).values())
-        draw, _ = self._draw(f"select_best {stringify(dict(data))}")
-        return copy(draw.choice(pool)) if pool else None
+        liking = [Chance(f"{self.seed}:judge:{stringify(option)}").fraction() for option in shown]
+        return self._soon(copy(shown[liking.index(max(liking))]))  # whatever the order
 
     def _holds(self, condition: Any) -> bool | None:
         """Whether a condition holds over the tracked values; None where it is prose, or reads what is not tracked."""

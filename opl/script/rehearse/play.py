@@ -23,6 +23,8 @@ from opl.script.machine import check_inputs, variables, warnings
 from opl.script.rehearse.agents import Cast, Script
 from opl.script.rehearse.driver import Record, Stage
 
+FLOW_TITLE = "orchestration_flow"  # of all stages together
+
 SUCCEEDED, FAILED, REFUSED = 0, 1, 2  # exit statuses
 
 
@@ -147,7 +149,7 @@ def _rehearse_script(
         ],
         actions=document.actions,
         lenient=lenient,
-        stages=stage_lines(source, document.scripts) if source.title == "orchestration_flow" else (),
+        stages=stage_lines(source, document.scripts) if source.title == FLOW_TITLE else (),
     )
     problems = tuple(_in_file(problem, source) for problem in compiled.problems)
     base = Rehearsal(
@@ -163,8 +165,16 @@ def _rehearse_script(
     wrong = errors_only(check_inputs(compiled.program, inputs))
     if wrong:
         return replace(base, problems=tuple(_in_file(problem, source) for problem in wrong))
-    record = Stage(compiled.program, inputs=inputs, seed=seed, cast=Cast(agents)).play()
+    program = {**compiled.program, **own_strategies(document)} if source.title == FLOW_TITLE else compiled.program
+    record = Stage(program, inputs=inputs, seed=seed, cast=Cast(agents)).play()
     return replace(base, record=record)
+
+
+def own_strategies(document: Document) -> dict[str, Any]:
+    """``{strategies: {name: program}}`` of a document, as far as they compile."""
+    named = [each for each in document.scripts if each.role is Role.FRAGMENT]
+    found = {each.title: compile_script(each.text, parameters=document.parameters).program for each in named}
+    return {"strategies": {name: program for name, program in found.items() if program is not None}}
 
 
 def _title(document: Document, source: ScriptSource) -> str:

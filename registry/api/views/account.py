@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from registry.api import render, shapes
 from registry.api.base import HubView, person
+from registry.api.bodies import read_body
 from registry.api.paging import page
 from registry.api.views.publish import owner_for
 from registry.errors import NotThere
@@ -52,7 +53,7 @@ class TokensView(HubView):
     @extend_schema(operation_id="token_create", request=shapes.TokenBody, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request) -> Response:
         """The answer holds the secret; it is shown this once."""
-        body = shapes.read_body(shapes.TokenBody, request)
+        body = read_body(shapes.TokenBody, request)
         made = tokens.create(user=person(request), now=self.now, via="api", **body)
         return Response({**render.token(made.token), "token": made.secret}, status=201)
 
@@ -76,7 +77,7 @@ class OwnersView(HubView):
     @extend_schema(operation_id="owner_create", request=shapes.OwnerBody, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request) -> Response:
         """An organisation that you administer."""
-        body = shapes.read_body(shapes.OwnerBody, request)
+        body = read_body(shapes.OwnerBody, request)
         return Response(
             render.owner(owners.create_organisation(user=person(request), now=self.now, **body)), status=201
         )
@@ -108,7 +109,7 @@ class MemberView(HubView):
     @extend_schema(operation_id="member_set", request=shapes.MemberBody, responses={200: OpenApiTypes.OBJECT})
     def put(self, request: Request, owner: str, username: str) -> Response:
         """Give a role."""
-        body = shapes.read_body(shapes.MemberBody, request)
+        body = read_body(shapes.MemberBody, request)
         row = owners.set_member(
             owner=finding.owner(owner), username=username[:200], role=body["role"], user=person(request), now=self.now
         )
@@ -135,7 +136,7 @@ class DraftsView(HubView):
     @extend_schema(operation_id="draft_create", request=shapes.DraftBody, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request) -> Response:
         """Keep a text that nobody else sees."""
-        body = shapes.read_body(shapes.DraftBody, request)
+        body = read_body(shapes.DraftBody, request)
         row = drafts.save(
             user=person(request),
             owner=owner_for(request, body.get("owner", "")),
@@ -166,7 +167,7 @@ class DraftView(HubView):
     def put(self, request: Request, number: int) -> Response:
         """Replace the text; ``expected_revision`` guards against another editor."""
         row = drafts.find(draft_id=number, user=person(request))
-        body = shapes.read_body(shapes.DraftBody, request)
+        body = read_body(shapes.DraftBody, request)
         saved = drafts.save(
             user=person(request),
             owner=finding.owner(body["owner"]) if body.get("owner") else row.owner,
@@ -254,7 +255,7 @@ class WebhooksView(HubView):
     @extend_schema(operation_id="webhook_create", request=shapes.WebhookBody, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request, owner: str) -> Response:
         """The answer holds the secret that signs; it is shown this once."""
-        body = shapes.read_body(shapes.WebhookBody, request)
+        body = read_body(shapes.WebhookBody, request)
         row = webhooks.create(
             owner=finding.owner(owner),
             user=person(request),

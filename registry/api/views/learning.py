@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from registry.api import render, shapes
 from registry.api.base import HubView, person
+from registry.api.bodies import read_body
 from registry.api.paging import page
 from registry.api.views.social import version_of
 from registry.errors import InvalidRequest, NotAllowed
@@ -129,7 +130,7 @@ class DecisionsView(HubView):
             raise NotAllowed(
                 f"decisions of runs are recorded by the runs; others only by publishers of {pattern.owner}"
             )
-        body = shapes.read_body(shapes.DecisionBody, request)
+        body = read_body(shapes.DecisionBody, request)
         row = learning.record_decision(
             version=version_of(pattern, body.pop("version", "")),
             made_by=request.user.get_username(),
@@ -175,7 +176,7 @@ class ExportView(HubView):
     def post(self, request: Request, owner: str, name: str) -> Response:
         """learned_from with real counts, insights, and proposed rules with their evidence."""
         pattern = finding.pattern(owner, name, request.user)
-        body = shapes.read_body(shapes.ExportBody, request)
+        body = read_body(shapes.ExportBody, request)
         made = learning.export_pattern(
             version=version_of(pattern, body.get("version", "")),
             user=person(request),

@@ -12,8 +12,10 @@ from rest_framework.response import Response
 
 from registry.api import badge, render, shapes
 from registry.api.base import HubView, not_modified, person
+from registry.api.bodies import read_body, read_query
 from registry.api.paging import cursor_for, limit_of, position_of
 from registry.discovery import filters, recommend, search
+from registry.errors import InvalidRequest
 from registry.services import analytics, editing, finding
 
 
@@ -32,13 +34,21 @@ def query_of(request: Request) -> filters.Query:
     )
 
 
+def sort_of(request: Request) -> str:
+    """What to sort by; raises InvalidRequest for anything that nobody can sort by."""
+    sort = request.query_params.get("sort", "best")
+    if sort not in search.SORTS:
+        raise InvalidRequest("sort", f"use one of {', '.join(search.SORTS)}")
+    return sort
+
+
 def list_patterns(request: Request) -> dict[str, Any]:
     """One page of the list of patterns."""
     with_facets = request.query_params.get("facets", "true").lower() not in ("0", "false", "no")
     found = search.search(
         query=query_of(request),
         user=request.user,
-        sort=request.query_params.get("sort", "best"),
+        sort=sort_of(request),
         offset=min(position_of(request), 1_000_000),
         limit=limit_of(request),
         with_facets=with_facets,
@@ -112,7 +122,7 @@ class PatternView(HubView):
     def patch(self, request: Request, owner: str, name: str) -> Response:
         """Edit title, description, tags or visibility; versions never change."""
         row = finding.pattern(owner, name, request.user)
-        changes = shapes.read_body(shapes.EditBody, request)
+        changes = read_body(shapes.EditBody, request)
         editing.edit_pattern(pattern=row, user=person(request), now=self.now, **changes)
         return Response(render.pattern(finding.pattern(owner, name, request.user)))
 
@@ -155,7 +165,7 @@ class RecommendView(HubView):
     @extend_schema(operation_id="recommend", parameters=[shapes.RecommendQuery], responses={200: OpenApiTypes.OBJECT})
     def get(self, request: Request) -> Response:
         """Patterns for a task, model and tags, with the reasons in words."""
-        asked = shapes.read_query(shapes.RecommendQuery, request)
+        asked = read_query(shapes.RecommendQuery, request)
         context = {
             "task": asked.get("task", ""),
             "model": asked.get("model", ""),

@@ -13,7 +13,7 @@ from registry.api.base import HubView, person
 from registry.api.parsers import SOURCE_PARSERS, Arrived, source_of
 from registry.api.views.patterns import list_patterns
 from registry.models import Owner, Scope
-from registry.services import finding, publishing
+from registry.services import finding, previewing, publishing
 
 PUBLISH_BODY = {
     "application/json": shapes.PublishBody,
@@ -95,7 +95,7 @@ class CheckView(HubView):
         return Response(render.preview(preview_of(request, source_of(request))))
 
 
-def preview_of(request: Request, arrived: Arrived) -> publishing.Preview:
+def preview_of(request: Request, arrived: Arrived) -> previewing.Preview:
     """The preview for a request; who is not signed in has no owner to compare with."""
     options: dict[str, Any] = dict(arrived.options)
     name = options.pop("owner", "")
@@ -103,7 +103,7 @@ def preview_of(request: Request, arrived: Arrived) -> publishing.Preview:
     owner = finding.owner(name) if name else person(request).own_owner if signed_in else None
     if owner is not None and not (signed_in and owner.can_publish(request.user)):
         owner = None
-    return publishing.preview(
+    return previewing.preview(
         owner=owner,
         user=request.user,
         source=arrived.source,

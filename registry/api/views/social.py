@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from registry.api import render, shapes
 from registry.api.base import HubView, person
+from registry.api.bodies import read_body
 from registry.api.paging import page
 from registry.api.views.publish import owner_for
 from registry.errors import InvalidRequest, NotThere
@@ -54,7 +55,7 @@ class ChannelView(HubView):
     def put(self, request: Request, owner: str, name: str, channel: str) -> Response:
         """Move it (``version``), or protect or free it (``protected``)."""
         pattern = finding.pattern(owner, name, request.user)
-        body = shapes.read_body(shapes.ChannelBody, request)
+        body = read_body(shapes.ChannelBody, request)
         row = pattern.channel(channel) if channel.isprintable() else None
         if body.get("version"):
             row = channels.move(
@@ -144,7 +145,7 @@ class ForkView(HubView):
     def post(self, request: Request, owner: str, name: str) -> Response:
         """Under your own name by default; its statistics start at zero."""
         pattern = finding.pattern(owner, name, request.user)
-        body = shapes.read_body(shapes.ForkBody, request)
+        body = read_body(shapes.ForkBody, request)
         source = body.get("source")
         made = deriving.fork(
             version=version_of(pattern, body.get("version", "")),
@@ -167,7 +168,7 @@ class AdaptView(HubView):
     def post(self, request: Request, owner: str, name: str) -> Response:
         """Other values of inputs, and the context written down, as a pattern of its own."""
         pattern = finding.pattern(owner, name, request.user)
-        body = shapes.read_body(shapes.AdaptBody, request)
+        body = read_body(shapes.AdaptBody, request)
         made = learning.adapt_pattern(
             version=version_of(pattern, body.get("version", "")),
             owner=owner_for(request, body.get("owner", "")),
@@ -192,7 +193,7 @@ class MergeView(HubView):
     def post(self, request: Request, owner: str, name: str) -> Response:
         """Three-way against the common ancestor; undecided conflicts are 409 with all of them."""
         pattern = finding.pattern(owner, name, request.user)
-        body = shapes.read_body(shapes.MergeBody, request)
+        body = read_body(shapes.MergeBody, request)
         made = deriving.merge(
             ours=version_of(pattern, body.get("version", "")),
             theirs=finding.version(body["theirs"], request.user),
@@ -225,7 +226,7 @@ class RatingsView(HubView):
     def put(self, request: Request, owner: str, name: str) -> Response:
         """One's own; a second one replaces the first."""
         pattern = finding.pattern(owner, name, request.user)
-        body = shapes.read_body(shapes.RatingBody, request)
+        body = read_body(shapes.RatingBody, request)
         row = feedback.rate(
             version=version_of(pattern, body.get("version", "")),
             user=person(request),
@@ -267,7 +268,7 @@ class CommentsView(HubView):
     def post(self, request: Request, owner: str, name: str) -> Response:
         """Add to it, or answer a comment (``parent``)."""
         pattern = finding.pattern(owner, name, request.user)
-        body = shapes.read_body(shapes.CommentBody, request)
+        body = read_body(shapes.CommentBody, request)
         parent = None
         if body.get("parent"):
             parent = Comment.objects.filter(pattern=pattern, pk=body["parent"]).first()
@@ -296,7 +297,7 @@ class ReportView(HubView):
     def post(self, request: Request, owner: str, name: str) -> Response:
         """About the pattern, or one rating or comment of it."""
         pattern = finding.pattern(owner, name, request.user)
-        body = shapes.read_body(shapes.ReportBody, request)
+        body = read_body(shapes.ReportBody, request)
         rating = Rating.objects.filter(pattern=pattern, pk=body["rating"]).first() if "rating" in body else None
         comment = Comment.objects.filter(pattern=pattern, pk=body["comment"]).first() if "comment" in body else None
         if ("rating" in body and rating is None) or ("comment" in body and comment is None):
@@ -337,7 +338,7 @@ class ResolveView(HubView):
     @extend_schema(operation_id="report_resolve", request=shapes.ResolveBody, responses={200: OpenApiTypes.OBJECT})
     def post(self, request: Request, number: int) -> Response:
         """Uphold it (hides what it is about) or dismiss it."""
-        body = shapes.read_body(shapes.ResolveBody, request)
+        body = read_body(shapes.ResolveBody, request)
         row = feedback.resolve(
             report_id=number, user=person(request), uphold=body["uphold"], note=body.get("note", ""), now=self.now
         )

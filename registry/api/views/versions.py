@@ -20,6 +20,7 @@ from rest_framework.response import Response
 
 from registry.api import pinned, render, shapes
 from registry.api.base import HubView, cached, not_modified, person, unchanged
+from registry.api.bodies import read_body
 from registry.api.paging import cursor_for, limit_of, position_of
 from registry.errors import NotThere
 from registry.models import PatternVersion, StoredDocument
@@ -154,7 +155,7 @@ class YankView(HubView):
     def post(self, request: Request, owner: str, name: str, version: str) -> Response:
         """With a reason, and a successor where there is one; it stays fetchable."""
         row = find_version(request, owner, name, version)
-        body = shapes.read_body(shapes.YankBody, request)
+        body = read_body(shapes.YankBody, request)
         yanking.yank(
             version=row,
             user=person(request),
@@ -193,7 +194,7 @@ class BulkView(HubView):
     @extend_schema(operation_id="bulk_read", request=shapes.BulkBody, responses={200: OpenApiTypes.OBJECT})
     def post(self, request: Request) -> Response:
         """Up to 200 references; those that are not there are listed, not an error."""
-        body = shapes.read_body(shapes.BulkBody, request)
+        body = read_body(shapes.BulkBody, request)
         found: list[dict[str, Any]] = []
         missing: list[str] = []
         rows = finding.versions(body["references"], request.user)

@@ -23,7 +23,7 @@ from registry.errors import (
     VersionTaken,
 )
 from registry.models import Draft, Owner
-from registry.services import deriving, drafts, finding, learning, publishing
+from registry.services import deriving, drafts, finding, learning, previewing, publishing
 from registry.web.facts import as_text
 from registry.web.forms.publishing import ExportForm, ForkForm, PublishForm
 from registry.web.pages import blame, find_pattern, find_version, person
@@ -133,7 +133,7 @@ def check(request: HttpRequest) -> HttpResponse:
     if not source.strip():
         return render(request, "registry/publish_check.html", {"is_empty": True})
     owner = Owner.objects.publishable_by(request.user).filter(name=request.POST.get("owner", "")).first()
-    preview = publishing.preview(
+    preview = previewing.preview(
         owner=owner,
         user=person(request),
         source=source.encode(),

@@ -71,6 +71,20 @@ class TestStart:
 
         assert answer.status_code == 422 and answer.json()["code"] == "execution.backend-unknown"
 
+    def test_takes_the_version_apart_from_the_name(self, api: Api) -> None:
+        assert api.start(version="1.0.0").json()["version"] == "1.0.0"
+        assert api.start(version="7.0.0").status_code == 404
+
+    def test_takes_a_version_once(self, api: Api) -> None:
+        answer = api.start(pattern=f"{api.user.username}/ask@1.0.0", version="1.0.0")
+
+        assert answer.status_code == 422 and "leave one of them out" in answer.json()["detail"]
+
+    def test_refuses_text_that_no_database_keeps(self, api: Api) -> None:
+        answer = api.start(inputs={"rounds": "a\0b"})
+
+        assert answer.status_code == 422 and "NUL" in answer.json()["detail"]
+
     def test_is_404_for_a_pattern_that_is_not_there(self, api: Api) -> None:
         assert api.start(pattern="no/where").status_code == 404
 

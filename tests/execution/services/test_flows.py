@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from execution.models import Run
 from execution.worker import run_until_idle
-from registry.models import PatternVersion
+from registry.models import Outcome, PatternVersion
 from registry.services import libraries
 from tests.execution.factories import NOW, Clock, make_user
 from tests.execution.services.test_guiding import publish, start
+from tests.execution.test_crashes import crash_at, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -60,6 +63,65 @@ def run(flow: str, user: Any, clock: Clock, **inputs: Any) -> Run:
     made = start(publish(flow, user), user=user, inputs=inputs)
     run_until_idle(clock=clock)
     return Run.objects.get(pk=made.pk)
+
+
+OWN = (
+    FLOW.replace("RULES", RULE)
+    + """
+strategies:
+  swiss_pairing: |
+    STATE participants = []
+    STATE bonus = 1
+    RETURN {winner: FIRST(REVERSE(participants)), ranking: participants, bonus: bonus}
+  elimination: |
+    RETURN {winner: "nobody", ranking: []}
+success_when: "ranking >= 0"
+"""
+)
+
+
+class TestOwnStrategies:
+    def test_go_before_those_of_the_library(self, user: Any, clock: Clock) -> None:
+        found = run(OWN, user, clock)
+
+        assert found.status == "succeeded", found.error
+        assert found.result_value()["winner"] == "cy"
+        child = found.children.get()
+        assert child.version_id == found.version_id and child.input_values()["participants"] == ["ann", "bo", "cy"]
+        assert child.succeeded and child.policy["strategy"] == "swiss_pairing"
+
+    def test_leave_the_others_to_the_library(self, user: Any, clock: Clock) -> None:
+        found = run(OWN, user, clock, spread=0.9)
+
+        assert found.children.get().version.pattern.name == "strategy-round_robin"
+
+    def test_are_chosen_by_rules_too(self, user: Any, clock: Clock) -> None:
+        assert run(OWN, user, clock, spread=9).result_value()["winner"] == "nobody"
+
+    def test_count_in_no_rate_of_their_pattern(self, user: Any, clock: Clock) -> None:
+        found = run(OWN, user, clock)
+
+        assert list(Outcome.objects.values_list("run_key", flat=True)) == [str(found.pk)]
+
+    def test_are_played_in_a_rehearsal(self, user: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        path = tmp_path / "flow.yaml"
+        path.write_text(OWN)
+
+        call_command("rehearse", str(path), "--json")
+
+        assert json.loads(capsys.readouterr().out)["result"]["winner"] == "cy"
+
+    def test_survive_a_crash_at_any_place(self, user: Any, clock: Clock) -> None:
+        for place in ("before-advance-commits", "advanced"):
+            for time in (1, 2, 3):
+                made = start(publish(OWN.replace("1.0.0", f"1.{time}.{len(place)}"), user), user=user)
+                crash_at(place, time)
+                work(clock)
+                for _ in range(3):
+                    clock.forward(10)
+                    work(clock)
+                found = Run.objects.get(pk=made.pk)
+                assert found.result_value()["winner"] == "cy" and found.children.count() == 1
 
 
 class TestFlow:

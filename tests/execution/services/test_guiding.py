@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from execution.errors import BackendLacksTools, InputsRefused
+from execution.errors import BackendLacksTools, InputsRefused, NotExecutable
 from execution.models import Checkpoint, Effect, Event, Run
 from execution.primitives import PATTERN_OPERATIONS, PRIMITIVES
 from execution.services import branching, faults, guiding, reaping, starting
 from execution.worker import Worker, _settle, run_until_idle
+from opl.errors import Severity
+from registry.errors import InvalidDocument
 from registry.models import Decision, PatternVersion, Via
 from registry.services import libraries, publishing
 from tests.execution import messages_api
@@ -477,3 +479,32 @@ class TestBranch:
         assert reload(made).result_value() == reload(origin).result_value()
         assert len(provider.sent) == sent and reload(made).tokens_used == 0
         assert json.dumps(reload(made).input_values()) == json.dumps(reload(origin).input_values())
+
+
+class TestWhatDoesNotCompile:
+    """Nothing falls back in silence: a guided document with a broken rule is refused, with the place."""
+
+    BROKEN = PROSE.replace("depth + 1", "depth +")
+
+    def test_is_refused_at_publishing(self) -> None:
+        with pytest.raises(InvalidDocument) as caught:
+            publish(self.BROKEN, make_user())
+
+        assert [problem.line for problem in caught.value.problems if problem.severity is Severity.ERROR] == [20]
+
+    def test_of_an_older_version_is_refused_at_the_start(self) -> None:
+        user = make_user()
+        version = publish(PROSE, user)
+        PatternVersion.objects.filter(pk=version.pk).update(source=self.BROKEN.encode())
+
+        with pytest.raises(NotExecutable, match=r"20:\d+: "):
+            start(PatternVersion.objects.get(pk=version.pk), user=user)
+
+    def test_parameters_of_the_program_itself_are_left_to_it(self, clock: Clock) -> None:
+        source = PROSE.replace("readers: {type: integer, default: 2}", "answer: {type: integer, default: 2}")
+        user = make_user()
+        run = start(publish(source, user), user=user)
+
+        run_until_idle(clock=clock)
+
+        assert reload(run).status == "succeeded" and "answer" not in reload(run).input_values()

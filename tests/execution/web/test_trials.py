@@ -71,9 +71,13 @@ def form(**fields: Any) -> dict[str, Any]:
 
 
 def started(client: Client, **fields: Any) -> Trial:
-    answer = client.post(VERIFY, form(**fields))
+    return started_at(client, VERIFY, **fields)
+
+
+def started_at(client: Client, path: str, **fields: Any) -> Trial:
+    answer = client.post(path, form(**fields))
     assert answer.status_code == 302, re.sub(r"\s+", " ", answer.content.decode())
-    return Trial.objects.latest("pk")
+    return Trial.objects.shown().latest("pk")
 
 
 def shown(client: Client, path: str, status: int = 200) -> str:
@@ -99,14 +103,16 @@ class TestStart:
     def test_says_what_each_profile_would_take(self, client: Client, stage: Stage) -> None:
         page = shown(client, VERIFY)
 
-        assert re.search(r'<th scope="row">strict</th><td class="num">\d+</td><td class="num">2000</td>', page)
+        assert re.search(r'value="strict" required><b>Strict</b>.*?<b>\d+</b> pairs expected, 2000 at most', page)
         assert "Nothing is known about the cost" in page
 
     def test_a_change_of_the_control_asks_for_that_part_alone(self, client: Client, stage: Stage) -> None:
-        part = client.get(VERIFY, {"control": "1.1.0"}, headers={"HX-Request": "true"}).content.decode()
+        asked = {"control": "1.1.0", "profile": "quick"}
+        part = client.get(VERIFY, asked, headers={"HX-Request": "true"}).content.decode()
 
         assert "<html" not in part
         assert "2000" in part
+        assert re.findall(r'value="(\w+)" checked', part) == ["quick"]
 
     def test_takes_a_file(self, client: Client, stage: Stage) -> None:
         data = b'[{"n": 1}, {"inputs": {"n": 2}, "stratum": "long"}]'
@@ -143,6 +149,52 @@ class TestStart:
         fork = good_on(9, owner=stage.stranger.own_owner, name="fork")
 
         assert started(client, other="grace/fork").candidate == fork
+
+    def test_offers_the_versions_of_patterns_like_it(self, client: Client, stage: Stage) -> None:
+        fork = good_on(9, owner=stage.stranger.own_owner, name="vote_v2")
+
+        page = shown(client, VERIFY)
+        trial = started(client, candidate="1.0.0", control="grace/vote_v2@1.0.0")
+
+        assert '<optgroup label="patterns like it">' in page
+        assert (trial.control, trial.candidate) == (fork, stage.old)
+
+    def test_proposes_two_editions_of_one_name_the_older_as_what_stands(self, client: Client, stage: Stage) -> None:
+        old = good_on(4, owner=stage.owner.own_owner, name="cup")
+        good_on(9, owner=stage.owner.own_owner, name="cup_v2")
+        good_on(9, owner=stage.owner.own_owner, name="cup_v10")
+
+        for name in ("cup", "cup_v2"):
+            page = shown(client, f"/patterns/ada/{name}/verify/")
+            chosen = re.findall(r'<option value="([^"]+)" selected>', page)
+            assert [one.removeprefix(f"ada/{name}@") for one in chosen[:2]].count("1.0.0") == 1
+            assert {"ada/cup@1.0.0", "ada/cup_v2@1.0.0"} & set(chosen)
+            assert "Two different patterns." in page
+
+        assert started_at(client, "/patterns/ada/cup_v2/verify/", candidate="1.0.0", control=str(old)).control == old
+
+    def test_looks_limits_and_who_sees_it_are_the_person_s_choice(self, client: Client, stage: Stage) -> None:
+        trial = started(
+            client,
+            looks="scheduled",
+            visibility="myself",
+            at_once="3",
+            cap_tokens="500",
+            cap_cost="0.25",
+            cap_seconds="",
+        )
+
+        assert trial.plan["mode"] == "scheduled"
+        assert trial.plan["looks"][-1] == trial.plan["n_max"]
+        assert (trial.is_public, trial.at_once) == (False, 3)
+        assert trial.caps == {"tokens": 500, "cost_usd": 0.25, "seconds": 3600}
+
+    def test_a_live_trial_spends_no_more_a_day_than_was_said(self, client: Client, stage: Stage) -> None:
+        said = started(client, source="live", lines="", daily_cost="1.5", daily_tokens="1000")
+        silent = started(client, source="live", lines="", daily_cost="", daily_tokens="")
+
+        assert (said.daily_cost_limit, said.daily_tokens_limit) == (1_500_000, 1000)
+        assert silent.daily_cost_limit and silent.daily_tokens_limit
 
     def test_fewer_inputs_than_pairs_are_said_to_be_fewer(self, client: Client, stage: Stage) -> None:
         answer = client.post(VERIFY, form(backend="plain"), follow=True)
@@ -236,7 +288,7 @@ class TestTrialPage:
 
         page = shown(client, f"/trials/{trial.pk}/")
 
-        assert "In the simulation: the new version may take over" in page
+        assert "In the simulation, the new version may take over" in page
         assert "Adopt the candidate: after" in page
         assert "decides at 20" in page
         assert re.search(r"✓ proven at pair \d+", page)
@@ -531,3 +583,41 @@ class TestWhoMaySee:
         for number in (0, 10**30):
             assert client.get(f"/trials/{number}/").status_code == 404
             assert client.post(f"/trials/{number}/pause/").status_code == 404
+
+
+class TestJudge:
+    CRITERIA = "More helpful, and says nothing false"
+
+    def test_is_asked_for_in_the_form(self, client: Client, stage: Stage) -> None:
+        trial = started(client, judge=self.CRITERIA, source="defaults", lines="")
+
+        page = shown(client, f"/trials/{trial.pk}/")
+
+        assert trial.judge is not None and trial.judge["criteria"] == self.CRITERIA
+        assert "Its judge is being examined" in page
+        assert "0 of 30 pairs so far" in page
+
+    def test_a_scheduled_trial_measures_what_its_judge_says(self, client: Client, stage: Stage) -> None:
+        trial = started(client, judge=self.CRITERIA, looks="scheduled", source="defaults", lines="")
+
+        assert trial.plan["mode"] == "scheduled"
+        assert "preference" in trial.plan["metrics"]
+
+    def test_its_examination_has_a_page_that_is_no_evidence(self, client: Client, stage: Stage) -> None:
+        trial = started(client, judge=self.CRITERIA, source="defaults", lines="")
+        exam = Trial.objects.get(follows=trial)
+
+        page = shown(client, f"/trials/{exam.pk}/")
+
+        assert "Its pairs are no evidence about any version." in page
+        assert f'href="/trials/{trial.pk}/"' in page
+        assert "Evidence after each pair" not in page
+        assert f"/trials/{exam.pk}/" not in shown(client, "/trials/")
+
+    def test_what_it_is_worth_stands_on_the_trial(self, client: Client, stage: Stage) -> None:
+        trial = carry_out(started(client, judge=self.CRITERIA, source="defaults", lines=""))
+
+        page = shown(client, f"/trials/{trial.pk}/")
+
+        assert ("It may serve: it agreed with itself in" in page) or ("It may not serve:" in page)
+        assert "judge prefers" in page or trial.outcome == "invalid"

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from registry.models import DailyRollup, Decision, Outcome, Pattern, PatternVersion, Source, User
+from registry.ranking.context import cell_of
 from registry.services import analytics, learning
 from tests.registry.factories import NOW, make_user, make_version, opl, record_runs
 
@@ -44,7 +45,7 @@ class TestRecordOutcome:
         assert pattern.ranked_runs == 2
 
     def test_sums_a_day_per_context_and_reporter(self, version: PatternVersion, bob: User) -> None:
-        cell = analytics.cell_of({"task": "Review", "model": "opus", "tags": ["b", "a"]})
+        cell = cell_of({"task": "Review", "model": "opus", "tags": ["b", "a"]})
         record_runs(version, 2, 1, reporter=bob, cell=cell, duration_seconds=2.0, cost_usd=0.5, tokens=10)
 
         row = DailyRollup.objects.get()
@@ -163,4 +164,4 @@ class TestCell:
         ],
     )
     def test_is_one_normal_form(self, context: dict[str, object], cell: str) -> None:
-        assert analytics.cell_of(context) == cell
+        assert cell_of(context) == cell
