@@ -14,7 +14,8 @@ Source: OPL-Fed/1, "Trust and quarantine"; docs/decisions/0084.
 
 from __future__ import annotations
 
-from datetime import datetime
+import logging
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -26,14 +27,17 @@ from federation.protocol.lens import Fit, Judgement
 from federation.protocol.problems import Refused
 from federation.protocol.quarantine import TRANSITIONS, Event, State
 from federation.protocol.tiers import RULES, Reannounce, Tier
-from federation.services import blocking, bulk, identities, scanning, storing, translating
+from federation.services import blocking, bulk, homecoming, identities, scanning, storing, translating
 from opl.scan import skeleton
 from registry.errors import RegistryError
 from registry.models import Channel, LineageEdge, Owner, Pattern, PatternVersion, User, Via
 from registry.models.names import name_from
 from registry.services import audit, publishing
 
+log = logging.getLogger(__name__)
+
 SCANNED_AT_ONCE = 500
+LEFT_AFTER = timedelta(minutes=2)  # a scan that is not followed up by then was cut short
 _EDGES = {"fork": LineageEdge.Op.FORK, "merge": LineageEdge.Op.MERGE, "adapt": LineageEdge.Op.ADAPT,
           "translate": LineageEdge.Op.TRANSLATE}  # fmt: skip
 
@@ -84,11 +88,35 @@ def scan_pending(*, now: datetime, limit: int = SCANNED_AT_ONCE) -> int:
         judged = [(item, batch.look(item, names)) for item in items]
         batch.save()
     for item, event in judged:
-        if event is Event.ADMITTED_AUTOMATICALLY:
-            admit(item, event, reason="a clean scan of a peer of the own organisation", now=now)
-        elif event is Event.TRIAL_REQUESTED:
-            _try(item, now=now)
+        _act(item, event, now=now)
     return len(items)
+
+
+def resume_scanned(*, now: datetime) -> int:
+    """Objects that were scanned by a process that died before it did what follows; how many there were."""
+    left = QuarantineItem.objects.filter(state=str(State.SCANNED), changed_at__lt=now - LEFT_AFTER)
+    items = list(left.select_related("statement", "peer").order_by("pk")[:SCANNED_AT_ONCE])
+    if not items:
+        return 0
+    names = _known_names()
+    with transaction.atomic():
+        batch = _Batch(now=now)
+        judged = [(item, batch.look_again(item, names)) for item in items]
+        batch.save()
+    for item, event in judged:
+        _act(item, event, now=now)
+    return len(items)
+
+
+def _act(item: QuarantineItem, event: Event | None, *, now: datetime) -> None:
+    """What a scan asks for; an object that the registry does not take was refused, and stops no other."""
+    if event is Event.ADMITTED_AUTOMATICALLY:
+        try:
+            admit(item, event, reason="a clean scan of a peer of the own organisation", now=now)
+        except Unable as error:
+            log.info("%s was not admitted: %s", item, error)
+    elif event is Event.TRIAL_REQUESTED:
+        _try(item, now=now)
 
 
 class _Batch:
@@ -100,6 +128,7 @@ class _Batch:
         self.steps: list[dict[str, Any]] = []
         self.fits: dict[str, Judgement] = {}
         self.expired: dict[str, bool] = {}
+        self.ours: dict[str, bool] = {}
 
     def look(self, item: QuarantineItem, names: dict[str, str]) -> Event | None:
         """Parse and scan one; what should happen to it now, None where it is decided."""
@@ -112,7 +141,19 @@ class _Batch:
             return None
         self._move(item, Event.DOCUMENT_PARSED, f"{document.envelope}, {len(predicate['source'])} characters")
         looked = scanning.look(document, display_name=predicate["name"], known_names=names)
-        fit = self._fit(predicate["requires"])
+        return self._judge(item, looked)
+
+    def look_again(self, item: QuarantineItem, names: dict[str, str]) -> Event | None:
+        """What should happen to one that was scanned before."""
+        self.items.append(item)
+        predicate = item.statement.predicate
+        document = scanning.open_release(predicate)
+        looked = scanning.look(document, display_name=predicate["name"], known_names=names)
+        return self._next(item, holds=looked.holds, fit=self._fit(predicate["requires"]))
+
+    def _judge(self, item: QuarantineItem, looked: scanning.Looked) -> Event | None:
+        """Keep what the scan found, and say what follows from it."""
+        fit = self._fit(item.statement.predicate["requires"])
         item.findings, item.capabilities = list(looked.findings), list(looked.capabilities)
         item.fit, item.missing = str(fit.fit), {sort: list(found) for sort, found in fit.missing.items()}
         item.lenses = list(fit.lenses)
@@ -121,6 +162,8 @@ class _Batch:
 
     def _next(self, item: QuarantineItem, *, holds: bool, fit: Judgement) -> Event | None:
         tier = item.peer.trust if item.peer is not None else Tier.PROBATION
+        if self._is_ours(item.statement.signer):
+            tier = Tier.OWN  # signed by an author of this hub: whoever brings it back
         runnable = fit.fit is Fit.RUNNABLE
         event = quarantine.after_scan(
             tier, findings=holds, runnable=runnable, root_expired=self._has_expired(item.peer)
@@ -154,6 +197,11 @@ class _Batch:
         if key not in self.fits:
             self.fits[key] = translating.judgement(requires)
         return self.fits[key]
+
+    def _is_ours(self, signer: str) -> bool:
+        if signer not in self.ours:
+            self.ours[signer] = homecoming.owner_at_home(signer) is not None
+        return self.ours[signer]
 
     def _has_expired(self, peer: Peer | None) -> bool:
         if peer is None:
@@ -268,7 +316,8 @@ def _pass_on(item: QuarantineItem) -> None:
 
 def _publish(row: Statement, *, peer: Peer | None, now: datetime) -> PatternVersion:
     predicate = row.predicate
-    owner = owner_of(row, peer=peer)
+    home = homecoming.owner_at_home(row.signer)
+    owner = home or owner_of(row, peer=peer)
     operation = predicate["lineage"]["op"]
     edges = tuple((parent, _EDGES[operation]) for parent in predicate["lineage"]["parents"] if operation in _EDGES)
     published = publishing.publish(
@@ -279,7 +328,7 @@ def _publish(row: Statement, *, peer: Peer | None, now: datetime) -> PatternVers
         now=now,
         version=predicate["version"],
         name=row.name,
-        visibility=Pattern.Visibility.PUBLIC,
+        visibility=homecoming.visibility_of(row) if home is not None else Pattern.Visibility.PUBLIC,
         provenance={
             "statement": row.statement_id,
             "author": row.signer,
@@ -290,7 +339,10 @@ def _publish(row: Statement, *, peer: Peer | None, now: datetime) -> PatternVers
         parents=edges,
     )
     version = published.versions[0].version
-    _as_candidate(version, now=now)
+    if home is not None:
+        homecoming.settle_in(version, row, now=now)
+    else:
+        _as_candidate(version, now=now)
     return version
 
 

@@ -80,6 +80,7 @@ def _round(now: datetime) -> Ticked:
         talk(due, now=now)
         _poke_all(now=now)
     done["scanned"] = scan_all(now=now)
+    trying.resume(now=now)
     done["settled"] = trying.settle(now=now)
     trying.retry_tomorrow(now=now)
     storing.number()
@@ -95,7 +96,7 @@ def _must_tidy(node: ThisNode, now: datetime) -> bool:
 
 def scan_all(*, now: datetime) -> int:
     """Scan until nothing waits, or this round has done its part."""
-    done = 0
+    done = quarantining.resume_scanned(now=now)
     for _ in range(SCAN_ROUNDS):
         count = quarantining.scan_pending(now=now)
         done += count
