@@ -11,26 +11,31 @@ Source: OPL-Fed/1, "Trust and quarantine"; docs/decisions/0126.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
 
+from federation.errors import Unable
 from federation.models import Peer, QuarantineItem, QuarantineStep
 from federation.protocol import quarantine, strictjson
 from federation.protocol.lens import Fit, Judgement
 from federation.protocol.quarantine import Event, State
 from federation.protocol.tiers import RULES, Tier
-from federation.services import bulk, examining, identities, quarantining, scanning, translating, trying
+from federation.services import bulk, examining, homecoming, identities, quarantining, scanning, translating, trying
 from federation.services.examining import Examined, UnderWay
 from opl.scan import skeleton
 from registry.models import Pattern
 
+log = logging.getLogger(__name__)
+
 SCANNED_AT_ONCE = 500
 SCANNED_BYTES = 16 * 1024 * 1024  # of payloads in memory at once, twice
+LEFT_AFTER = timedelta(minutes=2)  # a scan that is not followed up by then was cut short
 
 
 def scan_waiting(*, now: datetime, most: int) -> int:
@@ -39,7 +44,17 @@ def scan_waiting(*, now: datetime, most: int) -> int:
 
     While some are read, in children where many wait, those before them are saved.
     """
-    waiting = QuarantineItem.objects.filter(state=str(State.SIGNED_OK))
+    return _scan(State.SIGNED_OK, QuarantineItem.objects.all(), now=now, most=most)
+
+
+def resume_scanned(*, now: datetime) -> int:
+    """Objects that were scanned by a process that died before it did what follows; how many there were."""
+    left = QuarantineItem.objects.filter(changed_at__lt=now - LEFT_AFTER)
+    return _scan(State.SCANNED, left, now=now, most=SCANNED_AT_ONCE)
+
+
+def _scan(state: State, items: QuerySet[QuarantineItem], *, now: datetime, most: int) -> int:
+    waiting = items.filter(state=str(state))
     count = min(most, waiting.count())
     if not count:
         return 0
@@ -48,10 +63,10 @@ def scan_waiting(*, now: datetime, most: int) -> int:
         for rows in _batches(waiting.order_by("pk"), most=count):
             under_way = begin([row.payload for row in rows])
             if before is not None:
-                done += _settle(*before, names, now=now)
+                done += _settle(*before, _Batch(now=now, names=names, state=state))
             before = rows, under_way
         if before is not None:
-            done += _settle(*before, names, now=now)
+            done += _settle(*before, _Batch(now=now, names=names, state=state))
     return done
 
 
@@ -62,6 +77,7 @@ class _Waiting:
     pk: int
     peer_id: int | None
     is_held_back: bool
+    signer: str
     payload: bytes
 
 
@@ -70,12 +86,12 @@ def _batches(waiting: QuerySet[QuarantineItem], *, most: int) -> Iterator[list[_
     last = 0
     while most > 0:
         found = waiting.filter(pk__gt=last).values_list(
-            "pk", "peer_id", "statement__is_held_back", "statement__payload"
+            "pk", "peer_id", "statement__is_held_back", "statement__signer", "statement__payload"
         )[: min(most, SCANNED_AT_ONCE)]
         rows: list[_Waiting] = []
         size = 0
-        for pk, peer_id, is_held_back, payload in found.iterator(chunk_size=50):
-            rows.append(_Waiting(pk, peer_id, is_held_back, bytes(payload)))
+        for pk, peer_id, is_held_back, signer, payload in found.iterator(chunk_size=50):
+            rows.append(_Waiting(pk, peer_id, is_held_back, signer, bytes(payload)))
             size += len(payload)
             if size >= SCANNED_BYTES:
                 break
@@ -85,14 +101,13 @@ def _batches(waiting: QuerySet[QuarantineItem], *, most: int) -> Iterator[list[_
         last, most = rows[-1].pk, most - len(rows)
 
 
-def _settle(rows: Sequence[_Waiting], under_way: UnderWay, names: Mapping[str, str], *, now: datetime) -> int:
+def _settle(rows: Sequence[_Waiting], under_way: UnderWay, batch: _Batch) -> int:
     """Save what was found, then go on with what needs no person."""
     found = list(under_way())
     with transaction.atomic():
         # Somebody may have decided meanwhile: only what still waits is moved.
         states = QuarantineItem.objects.select_for_update().filter(pk__in=[row.pk for row in rows])
-        still = set(states.filter(state=str(State.SIGNED_OK)).values_list("pk", flat=True))
-        batch = _Batch(now=now, names=names)
+        still = set(states.filter(state=str(batch.state)).values_list("pk", flat=True))
         judged = [
             (row.pk, batch.take(row, examined)) for row, examined in zip(rows, found, strict=True) if row.pk in still
         ]
@@ -100,22 +115,31 @@ def _settle(rows: Sequence[_Waiting], under_way: UnderWay, names: Mapping[str, s
     further = {pk: event for pk, event in judged if event is not None}
     items = QuarantineItem.objects.select_related("statement", "peer").filter(pk__in=list(further))
     for item in items.order_by("pk"):
-        if further[item.pk] is Event.ADMITTED_AUTOMATICALLY:
-            quarantining.admit(item, further[item.pk], reason="a clean scan of a peer of the own organisation", now=now)
-        else:
-            trying.request(item, now=now, reason="its peer is approved; a trial decides")
+        _act(item, further[item.pk], now=batch.now)
     return len(rows)
+
+
+def _act(item: QuarantineItem, event: Event, *, now: datetime) -> None:
+    """What a scan asks for; an object that the registry does not take was refused, and stops no other."""
+    if event is not Event.ADMITTED_AUTOMATICALLY:
+        trying.request(item, now=now, reason="its peer is approved; a trial decides")
+        return
+    try:
+        quarantining.admit(item, event, reason="a clean scan of a peer of the own organisation", now=now)
+    except Unable as error:
+        log.info("%s was not admitted: %s", item, error)
 
 
 class _Batch:
     """What was found in many objects, saved in a few statements."""
 
-    def __init__(self, *, now: datetime, names: Mapping[str, str]) -> None:
-        self.now, self.names = now, names
+    def __init__(self, *, now: datetime, names: Mapping[str, str], state: State) -> None:
+        self.now, self.names, self.state = now, names, state  # where all of its objects stand
         self.changes: list[dict[str, Any]] = []
         self.steps: list[dict[str, Any]] = []
         self.fits: dict[bytes, Judgement] = {}
         self.peers: dict[int | None, tuple[Tier, bool]] = {}
+        self.ours: dict[str, bool] = {}
 
     def take(self, row: _Waiting, examined: Examined) -> Event | None:
         """Note the steps of one; what should happen to it now, None where it is decided."""
@@ -134,8 +158,9 @@ class _Batch:
                 "missing": {sort: list(found) for sort, found in fit.missing.items()},
                 "lenses": list(fit.lenses),
             }
-            way.go(Event.DOCUMENT_PARSED, examined.read_as)
-            way.go(Event.SCAN_FINISHED, looked.summary)
+            if self.state is State.SIGNED_OK:
+                way.go(Event.DOCUMENT_PARSED, examined.read_as)
+                way.go(Event.SCAN_FINISHED, looked.summary)
             further = self._next(way, row, holds=looked.holds, fit=fit)
         told = {"pk": row.pk, "state": str(way.state), "reason": way.reason, "changed_at": self.now}
         self.changes.append(told | columns)
@@ -143,6 +168,8 @@ class _Batch:
 
     def _next(self, way: _Way, row: _Waiting, *, holds: bool, fit: Judgement) -> Event | None:
         tier, has_expired = self._peer(row.peer_id)
+        if self._is_ours(row.signer):
+            tier = Tier.OWN  # signed by an author of this hub: whoever brings it back
         runnable = fit.fit is Fit.RUNNABLE
         event = quarantine.after_scan(tier, findings=holds, runnable=runnable, root_expired=has_expired)
         if row.is_held_back:
@@ -170,6 +197,11 @@ class _Batch:
             self.peers[peer_id] = peer.trust if peer is not None else Tier.PROBATION, has_expired
         return self.peers[peer_id]
 
+    def _is_ours(self, signer: str) -> bool:
+        if signer not in self.ours:
+            self.ours[signer] = homecoming.owner_at_home(signer) is not None
+        return self.ours[signer]
+
     def save(self) -> None:
         """All rows of the batch."""
         bulk.update(QuarantineItem, self.changes)
@@ -183,7 +215,7 @@ class _Way:
 
     def __init__(self, pk: int, batch: _Batch) -> None:
         self.pk, self.batch = pk, batch
-        self.state, self.reason = State.SIGNED_OK, ""
+        self.state, self.reason = batch.state, "scanned before; what follows was cut short"
 
     def go(self, event: Event, reason: str) -> None:
         """One step along the table."""

@@ -14,7 +14,7 @@ Source: OPL-Fed/1, "Trust and quarantine"; docs/decisions/0086.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib import import_module, util
 from typing import Any
 
@@ -37,6 +37,7 @@ TOKENS_A_DAY = 200_000  # of one peer
 TOKENS_A_TRIAL = 20_000
 RUN_TOKENS = 5_000  # of each run within a trial
 PROFILE = "quick"
+LEFT_AFTER = timedelta(minutes=2)  # a trial that was paid and not begun by then was cut short
 BUDGET_REASON = "the peer's trials of today are used up; it is tried tomorrow"
 HIDDEN_OWNER = "quarantine"
 # A pattern that nothing here can be compared with is tried against itself: it must run, and mostly succeed.
@@ -63,6 +64,20 @@ def request(item: QuarantineItem, *, now: datetime, reason: str, actor: User | N
         quarantining.step(item, Event.TRIAL_REQUESTED, reason=reason, now=now, actor=actor)
         if not _pay(item, now=now):
             return quarantining.step(item, Event.BUDGET_EXHAUSTED, reason=BUDGET_REASON, now=now)
+    return _begin(item, now=now, actor=actor)
+
+
+def resume(*, now: datetime) -> int:
+    """Trials that were paid by a process that died before it began them; how many there were."""
+    left = QuarantineItem.objects.filter(state=str(State.TRIAL_QUEUED), trial="", changed_at__lt=now - LEFT_AFTER)
+    items = list(left.select_related("statement", "peer")[:TRIALS_A_DAY])
+    for item in items:
+        _begin(item, now=now, actor=None)
+    return len(items)
+
+
+def _begin(item: QuarantineItem, *, now: datetime, actor: User | None) -> QuarantineItem:
+    """Make the hidden copy and start the trial; held with the reason where it cannot be tried."""
     try:
         with transaction.atomic():
             candidate = _hidden_version(item, now=now)

@@ -254,6 +254,7 @@ class Fleet:
         for member in self.members.values():
             member.kill()
             member.put_database(self.first[member.name])
+            (member.folder / "federation-feed.json").unlink(missing_ok=True)
             member.proxy.number = 0
             member.proxy.older.clear()
         for member in self.members.values():

@@ -134,8 +134,10 @@ class Storm:
         # A withdrawal that nobody else has heard of is forgotten with the database that held it.
         known = frozenset().union(*(seen.told_withdrawn for seen in elsewhere))
         self.withdrawn -= before.withdrawn - known
-        member.start(was_restored=True)
-        self.done["restored"] += 1
+        # Half of the people say so with `manage.py node restored`; else the node has to notice it by itself.
+        is_said = self.rng.random() < 0.5
+        member.start(was_restored=is_said)
+        self.done["restored, said" if is_said else "restored, unsaid"] += 1
 
     def _turn_clock(self, member: Member) -> None:
         told = member.control("clock", seconds=self.rng.choice(WRONG_CLOCKS))
