@@ -107,9 +107,9 @@ class TestOverTheApi:
         found = hub.start("two", tokens=limit)
 
         assert found["status"] == "failed" and found["error"]["code"] == "opl.limit.tokens"
-        assert f"{limit:,}" in found["error"]["message"]
+        assert f"{limit} tokens" in found["error"]["message"]
         assert len(hub.provider.sent) == 1 and 0 < found["tokens"] <= limit
-        events = hub.client.get(f"/api/v1/runs/{found['id']}/events").json()["items"]
+        events = hub.client.get(f"/api/v1/runs/{found['id']}/events").json()["results"]
         names = [event["name"] for event in events]
         assert names.count("state:entity:create") == 2 and names.count("completion:async") == 2
         run = Run.objects.get(pk=found["id"])
@@ -136,7 +136,7 @@ class TestOverTheApi:
 
         assert found["status"] == "failed" and found["error"]["code"] == "opl.limit.tokens"
         assert hub.provider.turns_sent == [1] and 0 < found["tokens"] <= limit
-        names = [e["name"] for e in hub.client.get(f"/api/v1/runs/{found['id']}/events").json()["items"]]
+        names = [e["name"] for e in hub.client.get(f"/api/v1/runs/{found['id']}/events").json()["results"]]
         assert "primitive:call" in names  # what the first turn asked for was done, and stands in the journal
 
     def test_child_runs_are_held_to_the_budget_of_their_parent(self, hub: Hub) -> None:
