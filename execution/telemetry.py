@@ -35,8 +35,6 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from execution.agents import roster
-
 if TYPE_CHECKING:
     from execution.services.asking import Delivery, Reply
     from execution.services.drafting import Draft
@@ -119,7 +117,7 @@ def _agent_span(reply: Reply) -> tuple[int, int]:
     ids = _ids(delivery.run_id, f"{delivery.seq}:{delivery.epoch}")
     attributes = {
         gen_ai.GEN_AI_OPERATION_NAME: "invoke_agent",
-        gen_ai.GEN_AI_PROVIDER_NAME: _provider(delivery.backend),
+        gen_ai.GEN_AI_PROVIDER_NAME: _provider(reply),
         gen_ai.GEN_AI_AGENT_NAME: delivery.request.agent_id,
         gen_ai.GEN_AI_CONVERSATION_ID: str(delivery.run_id),
         **_places(delivery),
@@ -135,7 +133,7 @@ def _chat_span(reply: Reply, agent: tuple[int, int]) -> None:
     model = delivery.request.profile.model or answered_by or delivery.backend
     attributes: dict[str, Any] = {
         gen_ai.GEN_AI_OPERATION_NAME: "chat",
-        gen_ai.GEN_AI_PROVIDER_NAME: _provider(delivery.backend),
+        gen_ai.GEN_AI_PROVIDER_NAME: _provider(reply),
         gen_ai.GEN_AI_REQUEST_MODEL: model,
         gen_ai.GEN_AI_OUTPUT_TYPE: "json" if delivery.request.shape else "text",
         gen_ai.GEN_AI_CONVERSATION_ID: str(delivery.run_id),
@@ -154,10 +152,10 @@ def _chat_span(reply: Reply, agent: tuple[int, int]) -> None:
     _write(f"chat {model}", ids, agent, attributes, reply, kind=SpanKind.CLIENT)
 
 
-def _provider(alias: str) -> str:
+def _provider(reply: Reply) -> str:
     """Who answers, in the words of the conventions, whatever this hub's alias for it is."""
-    name = roster.backend(alias).name if alias in roster.aliases() else alias
-    return "anthropic" if name == "claude" else name
+    model = reply.answer.usage.model if reply.answer is not None else reply.delivery.request.profile.model
+    return "anthropic" if reply.delivery.backend == "claude" or model.startswith("claude-") else reply.delivery.backend
 
 
 def _places(delivery: Delivery) -> dict[str, Any]:
