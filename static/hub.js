@@ -72,6 +72,16 @@
     return true;
   }
 
+  /* Where the tabs are wider than the page, the current one is in sight. */
+  const showCurrentTabs = () => {
+    for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
+      const bar = tab.closest(".tabs");
+      bar.scrollLeft = tab.offsetLeft - bar.offsetLeft - (bar.clientWidth - tab.offsetWidth) / 2;
+    }
+  };
+  showCurrentTabs();
+  addEventListener("resize", showCurrentTabs);
+
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.target.id === "dialog" && !event.target.open) event.target.showModal();
   });

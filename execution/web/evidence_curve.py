@@ -17,10 +17,25 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from registry.web.charts.svg import element, number, picture, points
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 860.0, 300.0, 52.0, 210.0, 16.0, 30.0
+TOP, BOTTOM = 16.0, 30.0
 # Below a hundredth and above a million nobody reads heights any more; such values stand at the edge.
 LOWEST, HIGHEST = math.log(0.01), math.log(1_000_000)
 LABEL_HEIGHT = 16.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """The size of a picture, in px."""
+
+    width: float
+    height: float
+    left: float  # room for the numbers of the axis
+    right: float  # room for the names of the lines
+
+
+WIDE = Frame(width=860.0, height=300.0, left=52.0, right=210.0)
+# On a telephone the names stand in the table below; each line ends with its number there.
+NARROW = Frame(width=360.0, height=260.0, left=40.0, right=30.0)
 
 # Curve → what it says once it has crossed its line, and how it is drawn.
 LINES = {
@@ -37,6 +52,7 @@ class Stand:
     """How far one question of the trial is settled."""
 
     key: str  # name of the curve
+    number: int  # counts from 1; what the narrow picture writes at the end of the line
     question: str
     now: float | None  # ln E; None before the first pair
     needed: float | None  # ln E at which it is proven; None where only planned looks decide
@@ -48,6 +64,12 @@ class Stand:
         return "–" if self.now is None else e_value(self.now)
 
     @property
+    def swatch(self) -> SafeString:
+        """A piece of the line as it is drawn, for the table that explains the picture."""
+        line = element("path", class_=LINES[self.key][1], d="M0 5H28")
+        return element("svg", line, class_="swatch", view_box="0 0 28 10", aria_hidden="true")
+
+    @property
     def level(self) -> str:
         """The threshold in words."""
         return "–" if self.needed is None else e_value(self.needed)
@@ -56,12 +78,13 @@ class Stand:
 def stands_of(curve: Sequence[Mapping[str, float]], thresholds: Mapping[str, float]) -> list[Stand]:
     """The questions of the trial in the order of the legend."""
     found = []
-    for key, (words, _class) in LINES.items():
+    for place, (key, (words, _class)) in enumerate(LINES.items(), 1):
         needed = thresholds.get(key)
         passed = (int(point["n"]) for point in curve if needed is not None and point[key] >= needed)
         found.append(
             Stand(
                 key=key,
+                number=place,
                 question=str(words),
                 now=curve[-1][key] if curve else None,
                 needed=needed,
@@ -81,7 +104,9 @@ def e_value(log: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}".removesuffix(".0") if value >= 10 else f"{value:.2g}"
 
 
-def evidence_curve(curve: Sequence[Mapping[str, float]], thresholds: Mapping[str, float], *, title: str) -> SafeString:
+def evidence_curve(
+    curve: Sequence[Mapping[str, float]], thresholds: Mapping[str, float], *, title: str, frame: Frame = WIDE
+) -> SafeString:
     """
     The e-values after each pair, against the heights at which they decide.
 
@@ -94,14 +119,14 @@ def evidence_curve(curve: Sequence[Mapping[str, float]], thresholds: Mapping[str
     high = min(max([*seen, *(level + 1.2 for level in levels), math.log(30)]), HIGHEST)
     low = max(min([*seen, math.log(0.3)]), LOWEST)
     last = int(curve[-1]["n"]) if curve else 1
-    scale = _Scale(low=low, high=high, last=max(last, 1))
+    scale = _Scale(low=low, high=high, last=max(last, 1), frame=frame)
     return picture(
         *_grid(scale),
         *_levels(levels, scale),
         *(element("polyline", class_=drawn, points=_line(curve, key, scale)) for key, (_, drawn) in LINES.items()),
         *(_names(curve[-1], scale) if curve else ()),
-        width=WIDTH,
-        height=HEIGHT,
+        width=frame.width,
+        height=frame.height,
         title=title,
         description=_described(curve, thresholds),
     )
@@ -112,13 +137,23 @@ class _Scale:
     low: float  # ln E at the bottom
     high: float  # ln E at the top
     last: int  # pair at the right
+    frame: Frame
+
+    @property
+    def left(self) -> float:
+        return self.frame.left
+
+    @property
+    def edge(self) -> float:
+        """Where the lines end."""
+        return self.frame.width - self.frame.right
 
     def x(self, pair: float) -> float:
-        return LEFT + pair / self.last * (WIDTH - LEFT - RIGHT)
+        return self.left + pair / self.last * (self.edge - self.left)
 
     def y(self, log: float) -> float:
         share = (min(max(log, self.low), self.high) - self.low) / (self.high - self.low)
-        return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+        return self.frame.height - BOTTOM - share * (self.frame.height - TOP - BOTTOM)
 
 
 def _line(curve: Sequence[Mapping[str, float]], key: str, scale: _Scale) -> str:
@@ -130,33 +165,37 @@ def _grid(scale: _Scale) -> Iterable[SafeString]:
     first, last = math.ceil(scale.low / math.log(10)), math.floor(scale.high / math.log(10))
     for power in range(first, last + 1):
         y = scale.y(power * math.log(10))
-        yield element("path", class_="grid", d=f"M{LEFT} {y:.1f}H{WIDTH - RIGHT}")
+        yield element("path", class_="grid", d=f"M{scale.left} {y:.1f}H{scale.edge}")
         words = f"{10**power:,}" if power >= 0 else number(10**power)
-        yield element("text", words, class_="dim", x=LEFT - 6, y=y + 4, text_anchor="end")
-    floor = HEIGHT - 10
-    yield element("text", "0", class_="dim", x=LEFT, y=floor, text_anchor="start")
+        yield element("text", words, class_="dim", x=scale.left - 6, y=y + 4, text_anchor="end")
+    floor = scale.frame.height - 10
+    yield element("text", "0", class_="dim", x=scale.left, y=floor, text_anchor="start")
     pairs = ngettext("%(n)d pair", "%(n)d pairs", scale.last) % {"n": scale.last}
-    yield element("text", pairs, class_="dim", x=WIDTH - RIGHT, y=floor, text_anchor="end")
+    yield element("text", pairs, class_="dim", x=scale.edge, y=floor, text_anchor="end")
 
 
 def _levels(levels: Sequence[float], scale: _Scale) -> Iterable[SafeString]:
     for place, level in enumerate(levels):
         y = scale.y(level)
         words = _("decides at %(e)s") % {"e": e_value(level)}
-        yield element("path", class_="threshold", d=f"M{LEFT} {y:.1f}H{WIDTH - RIGHT}")
+        yield element("path", class_="threshold", d=f"M{scale.left} {y:.1f}H{scale.edge}")
         below = len(levels) > 1 and place == 0
-        yield element("text", words, class_="dim", x=LEFT + 6, y=y + (13 if below else -5))
+        yield element("text", words, class_="dim", x=scale.left + 6, y=y + (13 if below else -5))
 
 
 def _names(end: Mapping[str, float], scale: _Scale) -> Iterable[SafeString]:
     """The names of the lines, each as near to its end as the others leave room."""
-    edge = WIDTH - RIGHT
+    edge = scale.edge
+    numbers = {key: number for number, key in enumerate(LINES, 1)}
     ends = sorted((scale.y(end[key]), key) for key in LINES)
     place = TOP - LABEL_HEIGHT
-    room = [HEIGHT - BOTTOM - LABEL_HEIGHT * (len(ends) - index - 1) for index in range(len(ends))]
+    room = [scale.frame.height - BOTTOM - LABEL_HEIGHT * (len(ends) - index - 1) for index in range(len(ends))]
     for (y, key), most in zip(ends, room, strict=True):
         place = min(max(y, place + LABEL_HEIGHT), most)
         words, drawn = LINES[key]
+        if scale.frame is NARROW:
+            yield element("text", str(numbers[key]), x=edge + 6, y=place + 4)
+            continue
         yield element(
             "polyline", class_=f"{drawn} thin", points=points([(edge, y), (edge + 10, place), (edge + 22, place)])
         )

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from execution.models import Effect, Run
+from execution.web import boards
 from registry.web.panels import Action, NavItem, Section, Tab, add_action, add_navigation, add_section, add_tab
 
 
@@ -21,7 +22,9 @@ def _latest(request: HttpRequest, subject: Any) -> Mapping[str, Any] | None:
     """The person's runs that are alive or ended last, for the start page."""
     if not request.user.is_authenticated:
         return None
-    runs = list(Run.objects.filter(started_by=request.user, parent__isnull=True).for_list().order_by("-pk")[:5])
+    runs = list(
+        Run.objects.of_callers().filter(started_by=request.user, parent__isnull=True).for_list().order_by("-pk")[:5]
+    )
     return {"runs": runs} if runs else None
 
 
@@ -32,6 +35,12 @@ def _queues(request: HttpRequest, subject: Any) -> Mapping[str, Any]:
         "alive": Run.objects.alive().order_by().values("status").annotate(n=Count("pk")),
         "effects": effects.values("status").annotate(n=Count("pk")),
     }
+
+
+def _boards(request: HttpRequest, subject: Any) -> Mapping[str, Any] | None:
+    """Standings of the families whose trials this person may see."""
+    found = boards.all_boards(request.user)
+    return {"boards": found} if found else None
 
 
 def _nothing(request: HttpRequest, subject: Any) -> Mapping[str, Any]:
@@ -50,5 +59,6 @@ def add() -> None:
     add_action(Action(key="verify", label=_("Verify"), url_name="execution:try", order=10, is_offered=_can_run))
     add_navigation(NavItem(key="trials", label=_("Trials"), url_name="execution:trials", order=20))
     add_section(Section(key="runs", place="home", template="execution/home_section.html", context=_latest, order=10))
+    add_section(Section(key="trials", place="leaderboards", template="execution/boards_section.html", context=_boards))
     add_section(Section(key="trials", place="counting", template="execution/counting_section.html", context=_nothing))
     add_section(Section(key="runs", place="health", template="execution/health_section.html", context=_queues))

@@ -13,6 +13,7 @@ from execution.agents import roster
 from execution.errors import TrialRefused
 from execution.models.trial import TrialMode
 from execution.services import judging, trial_inputs, trial_plans, verifying
+from execution.services.preferring import Judge
 from execution.services.trial_inputs import GivenInput
 from execution.services.verifying import Budget
 from execution.shadow.errors import PlanInvalid
@@ -147,6 +148,16 @@ class TrialForm(forms.Form):
         help_text=gettext_lazy("An expression over the result. Empty: the control's own score, where it has one."),
     )
 
+    judge = forms.CharField(
+        label=gettext_lazy("Ask a judge which answer is better"),
+        required=False,
+        max_length=trial_plans.MOST_CRITERIA,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=gettext_lazy(
+            "By what, in words: “more helpful, and says nothing false”. It is examined first. Empty: nobody is asked."
+        ),
+    )
+
     def __init__(self, *args: Any, user: Any, arms: Arms, earlier: int, may_shadow: bool, **kwargs: Any) -> None:
         """
         Args:
@@ -156,7 +167,7 @@ class TrialForm(forms.Form):
         """
         super().__init__(*args, **kwargs)
         self.user, self.arms = user, arms
-        listed = roster.listed()
+        listed = [one for one in roster.listed() if one.alias != roster.WATCHABLE]  # a trial is not for watching
         agents = [(one.alias, one.title) for one in listed]
         if earlier:
             agents.append((verifying.RECORDED, _("Answers of the earlier runs, where the same was asked")))
@@ -236,6 +247,7 @@ class TrialForm(forms.Form):
             "budget": self._budget(),
             "success_when": data["success_when"],
             "score": data["score"],
+            "judge": Judge(criteria=data["judge"]) if data["judge"].strip() else None,
             "is_public": {EVERYONE: True, MYSELF: False}.get(data["visibility"]),
         }
 
@@ -246,9 +258,17 @@ class TrialForm(forms.Form):
             return None
         control: PatternVersion = data["control_version"]
         scored = bool(data["score"] or judging.own_criterion(control.pk)[1])
+        judged = bool(data["judge"].strip() or trial_plans.wishes_of(control).judge)
         strata = tuple(dict.fromkeys(one.stratum for one in data["inputs"] if one.stratum))
         try:
-            plan = trial_plans.plan_for(control=control, profile=data["profile"], scored=scored, strata=strata)
+            plan = trial_plans.plan_for(
+                # Where no expression tells the quality, the judge's scores do.
+                control=control,
+                profile=data["profile"],
+                scored=scored or judged,
+                strata=strata,
+                judged=judged,
+            )
             return replace(plan, mode=Mode.SCHEDULED, looks=())
         except PlanInvalid as error:
             raise TrialRefused("profile", str(error)) from None
@@ -279,7 +299,7 @@ def _sources(earlier: int, may_shadow: bool) -> list[tuple[str, str]]:
     found = []
     if earlier:
         words = ngettext(
-            "Those of %(n)d earlier run, each different one once",
+            "Those of the one earlier run",
             "Those of %(n)d earlier runs, each different one once",
             earlier,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from execution.models.trial import TrialMode
 from execution.services.trial_facts import MetricRow, TrialPage
 from execution.shadow.contrast import RULES, Metric
 from execution.shadow.detector import ALARM
-from execution.web.evidence_curve import Stand, difference, evidence_curve, stands_of
+from execution.web.evidence_curve import NARROW, Stand, difference, evidence_curve, stands_of
 
 CURVE_ROWS = 12  # of the table behind the picture
 
@@ -75,6 +75,18 @@ class ShownMetric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownJudge:
+    """Who is asked which answer is better, and whether they may be."""
+
+    criteria: str
+    says: str  # how the examination stands or went, in a sentence
+    percent: int  # of the pairs it needs
+    is_over: bool
+    qualified: bool
+    examined_in: int | None  # the trial that is the examination
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShownTrial:
     """Everything on a trial's page that is not the trial's own column."""
 
@@ -84,11 +96,13 @@ class ShownTrial:
     detail: str  # the service's sentence, with the numbers
     percent: int  # of the pairs at most needed
     curve: SafeString
+    narrow_curve: SafeString  # the same for a telephone
     stands: list[Stand]
     curve_rows: list[dict[str, Any]]
     metrics: list[ShownMetric]
     plan: list[tuple[str, str]]
     watch_share: float | None  # of the way to the alarm, in percent
+    judge: ShownJudge | None
 
 
 def shown_trial(facts: TrialPage) -> ShownTrial:
@@ -101,11 +115,13 @@ def shown_trial(facts: TrialPage) -> ShownTrial:
         detail=facts.sentence,
         percent=round(100 * facts.progress),
         curve=evidence_curve(facts.curve, facts.thresholds, title=_("Evidence after each pair")),
+        narrow_curve=evidence_curve(facts.curve, facts.thresholds, title=_("Evidence after each pair"), frame=NARROW),
         stands=stands_of(facts.curve, facts.thresholds),
         curve_rows=_rows(facts.curve),
         metrics=[_metric(row, facts.broken) for row in facts.metrics],
         plan=plan_words(trial),
         watch_share=_watch_share(facts),
+        judge=_judge(facts),
     )
 
 
@@ -124,13 +140,17 @@ def headline_of(facts: TrialPage) -> str:
     trial = facts.trial
     if trial.mode == TrialMode.WATCH:
         return _watch_words(facts)
+    if trial.mode == TrialMode.EXAM:
+        return _("The old version meets itself, and the judge is asked which answer is better.")
     if trial.status == "decided":
         if trial.is_same_version and trial.outcome == "inconclusive":
             return _("Equal versions: this is your noise floor, and nothing is adopted.")
         said = str(HEADLINES.get(trial.outcome, facts.sentence))
-        return _("In the simulation: %(said)s") % {"said": said[:1].lower() + said[1:]} if facts.simulated else said
+        return _("In the simulation, %(said)s") % {"said": said[:1].lower() + said[1:]} if facts.simulated else said
     if trial.status == "cancelled":
         return _("Ended without a verdict.")
+    if not trial.settled and facts.judge is not None and facts.judge["qualified"] is None:
+        return _("Its judge is being examined; the pairs that count come after that.")
     if not trial.settled:
         return _("No pair counts yet: the first ones are under way.")
     found = {row.metric: row for row in facts.metrics if row.pairs}
@@ -181,7 +201,8 @@ def _more_words(facts: TrialPage) -> str:
 
 
 def _listed(parts: Sequence[str]) -> str:
-    return _(" and ").join(parts)
+    # A part that has a comma of its own is set apart by another.
+    return (_(", and ") if "," in parts[0] else _(" and ")).join(parts)
 
 
 def _watch_words(facts: TrialPage) -> str:
@@ -201,6 +222,29 @@ def _watch_share(facts: TrialPage) -> float | None:
         return None
     stand = facts.watch.log_statistic
     return 0.0 if stand is None else round(100 * min(max(stand / math.log(ALARM), 0.0), 1.0), 1)
+
+
+def _judge(facts: TrialPage) -> ShownJudge | None:
+    """The judge, from what the service tells."""
+    told = facts.judge
+    if told is None:
+        return None
+    found = told["examination"] or {}
+    if told["qualified"] is None:
+        says = _("It is being examined on the old version against itself: %(asked)d of %(needed)d pairs so far.") % told
+    elif told["qualified"]:
+        says = _("It may serve: it agreed with itself in %(share)d %% of %(pairs)d pairs, whichever answer came first.")
+        says %= {"share": round(100 * found.get("consistency", 0.0)), "pairs": found.get("pairs", 0)}
+    else:
+        says = _("It may not serve: %(reason)s.") % {"reason": told["reason"]}
+    return ShownJudge(
+        criteria=told["criteria"],
+        says=says,
+        percent=min(100, round(100 * told["asked"] / max(told["needed"], 1))),
+        is_over=told["qualified"] is not None,
+        qualified=bool(told["qualified"]),
+        examined_in=told["examined_in"],
+    )
 
 
 # ---------------------------------------------------------------- metrics
@@ -248,8 +292,14 @@ def _difference(row: MetricRow, contrast: float) -> str:
     if row.relative:
         return amount_words(row.metric, contrast)
     if row.metric == "success":
-        return _("%(n)s points") % {"n": f"{contrast * 100:+.1f}"}
-    return f"{contrast:+.3f}"
+        return _("%(n)s points") % {"n": _signed(contrast * 100, 1)}
+    return _signed(contrast, 3)
+
+
+def _signed(value: float, digits: int) -> str:
+    """``+1.5``, ``−0.018``, ``0.0``: a minus that is one, and no sign where there is no difference."""
+    written = f"{value:+.{digits}f}"
+    return written[1:] if not any(sign in written for sign in "123456789") else written.replace("-", "−")
 
 
 def _limit(row: MetricRow) -> str:
@@ -276,6 +326,7 @@ def plan_words(trial: Trial) -> list[tuple[str, str]]:
         (_("profile"), trial.profile if plan["profile"] != "custom" else f"{trial.profile}, {_('adapted')}"),
         (_("chance of adopting wrongly"), _("at most %(n)g %%") % {"n": round(100 * plan["alpha"], 3)}),
         (_("chance of missing a gain"), _("at most %(n)g %%") % {"n": round(100 * plan["beta"], 3)}),
+        (_("when it may end"), _looks_words(plan)),
         (_("pairs"), _("%(low)d to %(high)d") % {"low": plan["n_min"], "high": plan["n_max"]}),
         (_("agents"), f"{trial.backend}, {_('recorded answers first')}" if trial.recorded else trial.backend),
         (_("runs of each arm on one input"), str(trial.repeats)),
@@ -289,6 +340,13 @@ def plan_words(trial: Trial) -> list[tuple[str, str]]:
     if trial.inputs_commitment:
         told.append((_("inputs, committed"), trial.inputs_commitment))
     return told
+
+
+def _looks_words(plan: Mapping[str, Any]) -> str:
+    if plan.get("mode") != "scheduled":
+        return _("as soon as the evidence is enough")
+    looks = ", ".join(str(look) for look in plan.get("looks", ()))
+    return _("at planned looks only, after %(looks)s pairs") % {"looks": looks}
 
 
 # ---------------------------------------------------------------- pairs
@@ -314,6 +372,7 @@ class ShownPair:
     candidate: ShownArm
     word: str  # who did better on success, or where the pair stands
     tone: str  # a known status, for the pill
+    preferred: str  # what the judge preferred in both orders, "" where none was asked
     counts: str  # yes, later (when all before it do), or no
 
 
@@ -332,8 +391,16 @@ def _pair(trial: Trial, pair: TrialPair, may_open: set[int]) -> ShownPair:
         candidate=_arm(pair, "candidate", may_open),
         word=word,
         tone=tone,
+        preferred=_preferred(pair),
         counts=_counts(trial, pair),
     )
+
+
+def _preferred(pair: TrialPair) -> str:
+    value = pair.contrasts.get("preference")
+    if value is None:
+        return ""
+    return _("the new one") if value > 0 else _("the old one") if value < 0 else _("neither")
 
 
 def _counts(trial: Trial, pair: TrialPair) -> str:

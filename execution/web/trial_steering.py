@@ -9,14 +9,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from execution.errors import TrialNotPossible
+from execution.models import Trial
 from execution.models.trial import TrialMode
 from execution.services import promoting, trial_plans, verifying
 from execution.web.trial_shown import shown_trial
 from execution.web.trials import facts_of, find_trial
+from registry.errors import NotAllowed
 from registry.models import Channel
 from registry.web.pages import dialog, person
 
@@ -26,6 +28,14 @@ class EndForm(forms.Form):
 
     reason = forms.CharField(
         label=gettext_lazy("Why"), required=False, max_length=500, help_text=gettext_lazy("Shown on the trial.")
+    )
+
+
+class StopAllForm(forms.Form):
+    """Why every trial of the hub ends."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Why"), max_length=500, help_text=gettext_lazy("Shown on every trial that it ends.")
     )
 
 
@@ -71,10 +81,26 @@ def cancel(request: HttpRequest, trial_id: int) -> HttpResponse:
             # The watch and its trial end together.
             promoting.end_watches(trial.control.pattern_id, timezone.now(), reason)
         else:
-            verifying.cancel(trial=trial, now=timezone.now(), reason=reason)
+            verifying.cancel(trial=trial, now=timezone.now(), reason=reason, kill="kill" in request.POST)
         return redirect(trial.get_absolute_url())
     context = {"title": _("End trial %(n)d") % {"n": trial.pk}, "trial": trial, "form": form}
     return dialog(request, "execution/trial_cancel.html", context, status=422 if form.errors else 200)
+
+
+@login_required
+def stop_all(request: HttpRequest) -> HttpResponse:
+    """The kill switch of the hub: a dialog, then every trial that is alive ends; for administrators."""
+    if not person(request).is_superuser:
+        raise NotAllowed("only administrators of this hub may stop all trials")
+    form = StopAllForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        count = verifying.kill_all(now=timezone.now(), reason=form.cleaned_data["reason"])
+        said = ngettext("%(n)d trial was stopped.", "%(n)d trials were stopped.", count)
+        messages.success(request, said % {"n": count})
+        return redirect("execution:trials")
+    alive = Trial.objects.alive().count()
+    context = {"title": _("Stop all trials"), "form": form, "alive": alive}
+    return dialog(request, "execution/trial_stop_all.html", context, status=422 if form.errors else 200)
 
 
 @login_required

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from execution.models import Trial, VerificationReport
 from execution.models.trial import TrialMode, TrialQuerySet
 from execution.services import observing, promoting, trial_facts
 from execution.services.trial_facts import TrialPage
+from execution.web import boards
 from execution.web.trial_shown import pill_of, shown_pairs, shown_trial
 from registry.errors import NotAllowed, NotThere
 from registry.web.pages import cursor_page, find_pattern, find_version, pattern_context
@@ -27,6 +29,7 @@ MODES = {
     TrialMode.BATCH: gettext_lazy("on given inputs"),
     TrialMode.LIVE: gettext_lazy("beside real runs"),
     TrialMode.WATCH: gettext_lazy("watch after a promotion"),
+    TrialMode.EXAM: gettext_lazy("examination of a judge"),
 }
 
 
@@ -66,6 +69,7 @@ def trials_of_pattern(request: HttpRequest, owner: str, name: str) -> HttpRespon
     version = find_version(request, pattern)
     visible = Trial.objects.visible_to(request.user).for_list().shown().of_pattern(pattern)
     context = pattern_context(request, pattern, version, "verification")
+    context["boards"] = boards.boards_of(pattern, request.user)
     return render(request, "execution/pattern_trials.html", {**context, **_listed(request, visible)})
 
 
@@ -110,7 +114,9 @@ def parts(request: HttpRequest, trial_id: int) -> HttpResponse:
 
 def _mark(found: Trial) -> str:
     """Changes with whatever the page shows."""
-    return f"{found.revision}.{found.settled}.{found.enrolled}.{found.status}"
+    # The examination of a judge moves nothing but the note.
+    note = zlib.crc32(found.note.encode())
+    return f"{found.revision}.{found.settled}.{found.enrolled}.{found.status}.{note:x}"
 
 
 def facts_of(found: Trial) -> TrialPage:

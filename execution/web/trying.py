@@ -34,8 +34,9 @@ def try_out(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     arms = arms_of(pattern, request.user)
     asked = request.POST if request.method == "POST" else request.GET
     control, candidate = proposed(pattern, shown, arms, asked)
+    simulated = _is_simulated(asked.get("backend", ""))
     if wants_fragment(request) and request.method == "GET":
-        context = {"expected": _expected(control), "profile": request.GET.get("profile", "")}
+        context = {"expected": _expected(control, simulated), "profile": request.GET.get("profile", "")}
         return render(request, "execution/trial_expected.html", context)
     earlier = _earlier(request, control)
     can_shadow = control is not None and control.pattern.owner.can_publish(request.user)
@@ -52,13 +53,14 @@ def try_out(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         trial = _started(request, form)
         if trial is not None:
             return redirect(trial.get_absolute_url())
-    own = {"hx-get": request.path, "hx-target": "#expected", "hx-trigger": "change", "hx-include": "#expected"}
-    form.fields["control"].widget.attrs |= own
+    anew = {"hx-get": request.path, "hx-target": "#expected", "hx-trigger": "change"}
+    form.fields["control"].widget.attrs |= {**anew, "hx-include": "#expected, [name=backend]"}
+    form.fields["backend"].widget.attrs |= {**anew, "hx-include": "#expected, [name=control]"}
     context = {
         "pattern": pattern,
         "version": shown,
         "form": form,
-        "expected": _expected(control),
+        "expected": _expected(control, simulated),
         "profile": form["profile"].value(),
         "can_try": bool(arms.own),
         "is_same": control is not None and control == candidate,
@@ -98,11 +100,18 @@ def _initial(
         "candidate": arms.name_of(candidate),
         "source": RECORDED if earlier and not simulated else DEFAULTS if simulated else LINES,
         "profile": trial_plans.usual_profile(control),
+        "judge": trial_plans.wishes_of(control).judge,
         "visibility": EVERYONE if public else MYSELF,
     }
 
 
-def _expected(control: PatternVersion | None) -> list[dict[str, Any]]:
+def _is_simulated(backend: str) -> bool:
+    """Whether the chosen agents, else the usual ones, are simulated."""
+    known = {one.alias: one.capabilities.simulated for one in roster.listed()}
+    return known.get(backend or roster.default_backend(), False)
+
+
+def _expected(control: PatternVersion | None, simulated: bool) -> list[dict[str, Any]]:
     """The profiles with what a trial of each would take."""
     found: list[dict[str, Any]] = []
     for profile, (margin, most) in PROFILES.items():
@@ -114,7 +123,9 @@ def _expected(control: PatternVersion | None) -> list[dict[str, Any]]:
         }
         if control is not None:
             try:
-                row["takes"] = trial_plans.expectation(control=control, profile=profile, effect=EFFECT)
+                row["takes"] = trial_plans.expectation(
+                    control=control, profile=profile, effect=EFFECT, simulated=simulated
+                )
             except PlanInvalid as error:
                 row["problem"] = str(error)
         found.append(row)

@@ -23,6 +23,7 @@ pages = [
     path("patterns/<str:owner>/<str:name>/run/", page(running.start), name="start"),
     path("patterns/<str:owner>/<str:name>/runs/", page(watching.runs_of_pattern), name="pattern-runs"),
     path("trials/", page(trials.trials), name="trials"),
+    path("trials/stop/", page(trial_steering.stop_all), name="trials-stop"),
     path("trials/<int:trial_id>/", page(trials.trial), name="trial"),
     path("trials/<int:trial_id>/parts/", page(trials.parts), name="trial-parts"),
     path("trials/<int:trial_id>/pairs/", page(trials.pairs), name="trial-pairs"),

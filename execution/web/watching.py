@@ -23,7 +23,7 @@ PAGE_SIZE = 40
 
 def runs(request: HttpRequest) -> HttpResponse:
     """Runs that this person may see, newest first; their own unless they ask for all."""
-    visible = Run.objects.visible_to(request.user).for_list().filter(parent__isnull=True)
+    visible = Run.objects.visible_to(request.user).for_list().of_callers().filter(parent__isnull=True)
     whose = request.GET.get("whose", "mine" if request.user.is_authenticated else "all")
     if whose == "mine" and request.user.is_authenticated:
         visible = visible.filter(started_by=request.user)
@@ -34,7 +34,7 @@ def runs_of_pattern(request: HttpRequest, owner: str, name: str) -> HttpResponse
     """The tab of a pattern."""
     pattern = find_pattern(request, owner, name)
     version = find_version(request, pattern)
-    visible = Run.objects.visible_to(request.user).for_list().filter(version__pattern=pattern)
+    visible = Run.objects.visible_to(request.user).for_list().of_callers().filter(version__pattern=pattern)
     context = pattern_context(request, pattern, version, "runs")
     return render(request, "execution/pattern_runs.html", {**context, **_listed(request, visible)})
 

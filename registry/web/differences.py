@@ -9,8 +9,9 @@ the part of each line that differs is marked.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from opl.document.changes import Change
-from registry.web.facts import as_text, shorten
+from registry.web.facts import as_text, kind_of, shorten
 
 HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 
@@ -124,10 +125,25 @@ def _shown(change: Change) -> ShownChange:
         kind=kind,
         word=ways.get(kind, kind),
         words=f"{section} {change.name}{where}",
-        before=_value(change.old) if kind != "moved" else "",
-        after=_value(change.new) if kind != "moved" else "",
+        before=_value(change.section, change.old) if kind != "moved" else "",
+        after=_value(change.section, change.new) if kind != "moved" else "",
     )
 
 
-def _value(value: Any) -> str:
+def _value(section: str, value: Any) -> str:
+    """A value in words where its shape is known, else as one would write it."""
+    if section == "inputs" and isinstance(value, Mapping):
+        return shorten(_input_words(value), 400)
+    if section == "rules" and isinstance(value, Mapping) and "condition" in value:
+        return shorten(f"{as_text(value['condition'])} → {as_text(value.get('action'))}", 400)
     return shorten(as_text(value), 400)
+
+
+def _input_words(value: Mapping[str, Any]) -> str:
+    """``list of text, by default ["a", "b"]``."""
+    if value.get("required"):
+        default = _("must be given")
+    else:
+        default = _("by default %(value)s") % {"value": json.dumps(value.get("default"), ensure_ascii=False)}
+    told = [kind_of(value), default, as_text(value.get("description", ""))]
+    return ", ".join(part for part in told if part)

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -22,7 +24,7 @@ from opl.document.text import split_lines
 from registry.models import PatternVersion
 from registry.web.charts.flow import Lane, Step, flow_diagram, walk
 
-MOST_STEPS = 150  # beyond, a picture shows nothing any more
+MOST_STEPS = 150  # beyond, inner blocks are folded: a picture of more shows nothing any more
 MOST_LANES = 4  # side by side; further branches are counted
 DATA = frozenset(("STATE", "UPDATE", "SET", "APPEND"))
 AGENT = re.compile(r"\bagent_id\s*:\s*(\"[^\"]*\"|'[^']*'|[\w.\[\]]+)")
@@ -39,10 +41,48 @@ def script_flow(version: PatternVersion, *, href: str = "") -> SafeString | str:
         href: the page whose line anchors the steps link to; "" for this page.
     """
     steps = steps_of_source(version.digest, version.source_bytes)
-    if not steps or len(walk(steps)) > MOST_STEPS:
+    if not steps:
         return ""
     title = _("Flow of %(version)s") % {"version": version}
-    return flow_diagram(steps, title=title, href=href)
+    shown = folded(steps, MOST_STEPS)
+    drawn = flow_diagram(shown, title=title, href=href)
+    if shown is steps:
+        return drawn
+    said = _(
+        "%(count)d steps are too many for one picture: blocks marked + are folded. Their lines lead to the source."
+    )
+    caption = said % {"count": len(walk(steps))}
+    return format_html('<figcaption class="muted small">{}</figcaption>{}', caption, drawn)
+
+
+def folded(steps: tuple[Step, ...], most: int) -> tuple[Step, ...]:
+    """The steps with the innermost blocks folded until at most ``most`` are left; the same object where all fit."""
+    depth = _depth(steps)
+    shown = steps
+    while len(walk(shown)) > most and depth > 0:
+        depth -= 1
+        shown = tuple(_folded(step, depth) for step in steps)
+    if len(walk(shown)) > most:
+        more = _("and %(count)d more") % {"count": len(shown) - most + 1}
+        shown = (*shown[: most - 1], Step(label=more, line=shown[most - 1].line))
+    return shown
+
+
+def _depth(steps: Sequence[Step]) -> int:
+    """How many blocks stand in one another."""
+    inner = [_depth(lane.steps) for step in steps for lane in step.lanes]
+    return 1 + max(inner) if inner else 0
+
+
+def _folded(step: Step, depth: int) -> Step:
+    """The step with blocks down to a depth; a deeper one becomes a step that says how many it holds."""
+    if not step.lanes:
+        return step
+    if depth > 0:
+        lanes = [replace(lane, steps=tuple(_folded(inner, depth - 1) for inner in lane.steps)) for lane in step.lanes]
+        return replace(step, lanes=tuple(lanes))
+    inside = sum(len(walk(lane.steps)) for lane in step.lanes)
+    return replace(step, label=f"+{inside} {step.label}", lanes=())
 
 
 @lru_cache(maxsize=256)
@@ -188,4 +228,5 @@ def _event(statement: Statement) -> Step:
 
 def _head(statement: Statement) -> str:
     """A statement on one line without the colon that opens its block, its keyword set apart again."""
-    return re.sub(r"^(\w+)(?=[{\[\"'])", r"\1 ", statement.text.rstrip(":").strip())
+    text = re.sub(r"^(\w+)(?=[{\[\"'])", r"\1 ", statement.text.rstrip(":").strip())
+    return re.sub(r"\b(IN|TO|AND|OR|NOT)(?=[{\[\"'(])", r"\1 ", text)

@@ -9,6 +9,7 @@ something wrong.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -192,3 +193,11 @@ def as_text(value: Any) -> str:
 def shorten(text: str, characters: int) -> str:
     """The text, cut with an ellipsis."""
     return text if len(text) <= characters else text[: characters - 1] + "…"
+
+
+KEY = re.compile(r"\b(?:[0-9a-f]{32,64}|opl[na]1[a-z2-7]{32})\b")
+
+
+def shortened(text: str) -> str:
+    """Keys, digests and ids within a text cut to their first twelve characters, which tell them apart."""
+    return KEY.sub(lambda found: f"{found[0][:12]}…", text)

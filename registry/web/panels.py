@@ -62,7 +62,7 @@ class Section:
     A part of a page that another app draws.
 
     ``place`` is one of ``overview`` (below the text of a pattern), ``aside``
-    (its sidebar), ``provenance``, ``home``, ``owner``, ``health``. ``context`` is given the
+    (its sidebar), ``provenance``, ``home``, ``owner``, ``health``, ``leaderboards``, ``counting``. ``context`` is given the
     request and the subject (the version shown, the owner, or None) and returns
     what the template needs, or None to leave the section out.
     """

@@ -30,13 +30,13 @@ SORTS: tuple[Sort, ...] = (
         key="best",
         label=_("success, at least"),
         number=_("success, at least"),
-        value=lambda row: f"{round(100 * row.success_floor)} %" if row.ranked_runs else "–",
+        value=lambda row: f"{round(100 * row.success_floor)} %" if row.ranked_runs else "",
     ),
     Sort(
         key="rating",
         label=_("rating"),
         number=_("rating, shrunk mean"),
-        value=lambda row: f"{row.rating_shrunk:.2f}" if row.ratings_count else "–",
+        value=lambda row: f"{row.rating_shrunk:.2f}" if row.ratings_count else "",
     ),
     Sort(
         key="used",

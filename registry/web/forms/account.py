@@ -11,6 +11,25 @@ from django.utils.translation import gettext_lazy as _
 from registry.models import Owner, Scope, User
 from registry.services.webhooks import EVENTS
 
+SCOPES = [
+    (Scope.READ.value, _("read: find and fetch patterns, runs and trials")),
+    (Scope.PUBLISH.value, _("publish: publish, fork, rate and comment")),
+    (Scope.RUN.value, _("run: start and steer runs, which may cost money")),
+    (Scope.VERIFY.value, _("verify: start, steer and adopt trials")),
+    (Scope.FEDERATE.value, _("federate: peers and quarantine")),
+    (Scope.ADMIN.value, _("admin: everything you may do")),
+]
+EVENT_WORDS = {
+    "version.published": _("a version is published"),
+    "version.yanked": _("a version is yanked"),
+    "channel.moved": _("a channel moves"),
+    "pattern.forked": _("somebody forks a pattern"),
+    "pattern.rated": _("somebody rates a pattern"),
+    "pattern.commented": _("somebody comments"),
+    "run.finished": _("a run ends"),
+    "trial.finished": _("a trial ends"),
+}
+
 
 class SignUpForm(UserCreationForm):
     """A new account; its name is also the name it publishes under."""
@@ -34,7 +53,7 @@ class TokenForm(forms.Form):
         label=_("Name"), max_length=100, help_text=_("What it is for, so that you know later which one to revoke.")
     )
     scopes = forms.MultipleChoiceField(
-        label=_("It may"), widget=forms.CheckboxSelectMultiple, choices=Scope.choices, initial=["read"]
+        label=_("It may"), widget=forms.CheckboxSelectMultiple, choices=SCOPES, initial=["read"]
     )
     days = forms.TypedChoiceField(
         label=_("Expires"),
@@ -46,7 +65,7 @@ class TokenForm(forms.Form):
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not user.is_superuser:
-            self.fields["scopes"].choices = [c for c in Scope.choices if c[0] != Scope.ADMIN]  # type: ignore[attr-defined]
+            self.fields["scopes"].choices = [choice for choice in SCOPES if choice[0] != Scope.ADMIN]  # type: ignore[attr-defined]
 
 
 class WebhookForm(forms.Form):
@@ -60,7 +79,7 @@ class WebhookForm(forms.Form):
         label=_("Which"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        choices=[(event, event) for event in EVENTS],
+        choices=[(event, EVENT_WORDS.get(event, event)) for event in EVENTS],
         help_text=_("None chosen: all of them."),
     )
 

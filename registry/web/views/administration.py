@@ -21,6 +21,7 @@ from registry.models import Membership, Owner, Pattern, PatternVersion, Report, 
 from registry.services import audit as audit_service
 from registry.services import feedback
 from registry.services import webhooks as webhook_service
+from registry.web.audit_shown import action_words, shown_entries
 from registry.web.forms.account import WebhookForm
 from registry.web.pages import blame, cursor_page, person
 
@@ -93,8 +94,9 @@ def audit(request: HttpRequest) -> HttpResponse:
     if request.user.is_staff and "verify" in request.GET:
         broken = audit_service.verify_chain()
     context = {
-        "entries": rows,
+        "entries": shown_entries(rows),
         "action": action,
+        "action_words": action_words(action),
         "next_cursor": rows[-1].sequence if more else "",
         "has_cursor": bool(before),
         "verified": broken is not False,

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from registry.models import Pattern, PatternVersion, Source
 from registry.services import analytics as analytics_service
 from registry.services import learning
+from registry.web import tags
 from registry.web.charts.curves import Point, curve, sparkline
 from registry.web.pages import find_pattern, find_version, pattern_context
 from registry.web.proof import evidence_of, line
@@ -43,7 +44,7 @@ def analytics(request: HttpRequest, owner: str, name: str) -> HttpResponse:
         "series": series,
         "since": since,
         "until": until,
-        "picture": _picture(series, source) if len(series) > 1 else "",
+        "pictures": [_picture(series, source, *size) for size in ((1120, 240), (360, 200))] if len(series) > 1 else (),
         "courses": _courses(series),
         "failures": analytics_service.failures_of(subject, source=source)[:20],
         "contexts": [
@@ -56,7 +57,7 @@ def analytics(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     return render(request, "registry/pattern/analytics.html", context)
 
 
-def _picture(series: Sequence[analytics_service.Day], source: str) -> Any:
+def _picture(series: Sequence[analytics_service.Day], source: str, width: float, height: float) -> Any:
     """The rate over the last seven days with runs, so that one bad day is no cliff, with its interval."""
     points = []
     for at in range(len(series)):
@@ -72,7 +73,7 @@ def _picture(series: Sequence[analytics_service.Day], source: str) -> Any:
         "first": round(100 * points[0].value),
         "last": round(100 * last.value),
     }
-    return curve(points, title=words, description=said, width=1120, height=240)
+    return curve(points, title=words, description=said, width=width, height=height)
 
 
 def _courses(series: Sequence[analytics_service.Day]) -> list[dict[str, Any]]:
@@ -80,16 +81,24 @@ def _courses(series: Sequence[analytics_service.Day]) -> list[dict[str, Any]]:
     if not series:
         return []
     rows = (
-        (_("seconds a run takes"), [day.duration_seconds for day in series], "s"),
-        (_("US dollars a run costs"), [day.cost_usd for day in series], "$"),
-        (_("tokens a run uses"), [day.tokens for day in series], ""),
-        (_("score that runs give themselves"), [day.quality for day in series if day.quality is not None], ""),
+        (_("a run takes"), [day.duration_seconds for day in series], "s", tags.seconds),
+        (_("a run costs"), [day.cost_usd for day in series], "$", tags.money),
+        (_("tokens a run uses"), [day.tokens for day in series], "", _whole),
+        (_("score that runs give themselves"), [day.quality for day in series if day.quality is not None], "", _score),
     )
     return [
-        {"label": label, "unit": unit, "last": values[-1], "picture": sparkline(values, title=label, unit=unit)}
-        for label, values, unit in rows
-        if values
+        {"label": label, "last": said(values[-1]), "picture": sparkline(values, title=label, unit=unit)}
+        for label, values, unit, said in rows
+        if any(values)
     ]
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _score(value: float) -> str:
+    return f"{value:.2f}"
 
 
 def _by_version(pattern: Pattern, source: str) -> list[dict[str, Any]]:

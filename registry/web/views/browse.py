@@ -15,6 +15,7 @@ from registry.discovery.search import search
 from registry.models import DailyRollup, Draft, Pattern, PatternTag, Profile, Source
 from registry.services import finding
 from registry.web.forms.context import ContextForm
+from registry.web.marks import FEWEST_RUNS
 from registry.web.pages import person, wants_fragment
 from registry.web.proof import evidence_of_row
 from registry.web.rows import SORTS, rows_of, sort_named
@@ -38,7 +39,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def _belongs(pattern: Pattern, shelf: str) -> bool:
     """Whether a row has what its shelf promises; an empty hub shows no empty promises."""
-    return {"best": pattern.ranked_runs > 0, "emerging": pattern.is_emerging}.get(shelf, True)
+    return {"best": pattern.ranked_runs >= FEWEST_RUNS, "emerging": pattern.is_emerging}.get(shelf, True)
 
 
 def patterns(request: HttpRequest) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -124,7 +125,10 @@ def lineage(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     version = find_version(request, pattern)
     found = lineage_service.graph(digest=version.digest, user=request.user, limit=MAX_DRAWN)
     nodes = [_lineage_node(node, version.digest) for node in found.nodes]
-    edges = [Edge(parent=edge.parent_digest, child=edge.child_digest, kind=edge.op) for edge in found.edges]
+    edges = [
+        Edge(parent=edge.parent_digest, child=edge.child_digest, kind=str(edge.get_op_display()))
+        for edge in found.edges
+    ]
     by_key = {node.key: node for node in nodes}
     context = pattern_context(request, pattern, version, "lineage")
     context |= {
@@ -187,6 +191,22 @@ def _threads(comments: list[Comment]) -> list[dict[str, Any]]:
     return [{"comment": top, "replies": replies.get(top.pk, [])} for top in tops]
 
 
+# What another part of the page says in words.
+TOLD_ELSEWHERE = ("statement", "quarantine", "author", "origin", "signer", "via", "claims", "digest")
+
+
+def _origin(told: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What was noted when the version came: name, value, and the whole value where that was cut."""
+    rows = []
+    for key, value in told.items():
+        if key in TOLD_ELSEWHERE or value in ("", None, [], {}):
+            continue
+        whole = ", ".join(map(facts.as_text, value)) if isinstance(value, list) else facts.as_text(value)
+        said = facts.shorten(facts.shortened(whole), 300)
+        rows.append((key.replace("_", " "), said, whole if said != whole else ""))
+    return rows
+
+
 def provenance(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     """Who published it, how, from what; what is claimed beside what was measured."""
     pattern = find_pattern(request, owner, name)
@@ -195,7 +215,7 @@ def provenance(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     context |= {
         "evidence": evidence_of(version),
         "claims": [(key, facts.as_text(value)) for key, value in (version.claims or {}).items()],
-        "origin": [(key.replace("_", " "), facts.as_text(value)) for key, value in (version.provenance or {}).items()],
+        "origin": _origin(version.provenance or {}),
         "document": version.document,
     }
     return render(request, "registry/pattern/provenance.html", context)

@@ -181,3 +181,50 @@ class TestLibrary:
         assert (body["status"], body["outcome"]) == ("decided", "promote")
         assert body["pairs"]["settled"] <= 400
         assert Trial.objects.get().profile == "standard"
+
+
+class TestSteering:
+    def start(self, *more: str) -> dict[str, Any]:
+        control, candidate = good_on(4), good_on(9)
+        words = ("verify", str(candidate), "--against", str(control), "--recorded", "0", "--detach", "--json")
+        body: dict[str, Any] = json.loads(run(*words, *more)[1])
+        return body
+
+    def test_cancels_pauses_and_kills_a_trial_by_its_number(self, root: User) -> None:
+        trial = self.start()["id"]
+
+        assert json.loads(run("verify", "--trial", str(trial), "--pause", "--json")[1])["status"] == "paused"
+        body = json.loads(run("verify", "--trial", str(trial), "--kill", "--reason", "enough", "--json")[1])
+        assert (body["status"], body["note"]) == ("cancelled", "enough")
+        assert run("verify", "--trial", str(trial), "--cancel")[0] == 1
+
+    def test_kills_every_trial(self, root: User) -> None:
+        self.start()
+        self.start()
+
+        assert json.loads(run("verify", "--kill", "--json")[1])["killed"] == 2
+        assert set(Trial.objects.values_list("status", flat=True)) == {"cancelled"}
+
+    def test_passes_on_all_that_a_trial_may_be_told(self, root: User) -> None:
+        body = self.start(
+            *("--looks", "40,80", "--cap", "tokens=500", "--at-once", "5", "--private", "--success-when", "ok"),
+            *("--cost-usd", "1.5", "--judge", "Which is kinder?"),
+        )
+
+        assert (body["plan"]["mode"], body["plan"]["looks"]) == ("scheduled", [40, 80])
+        assert (body["caps"]["tokens"], body["at_once"], body["public"]) == (500, 5, False)
+        assert (body["success_when"], body["judge"]["criteria"]) == ("ok", "Which is kinder?")
+
+    def test_starts_a_live_trial_with_a_budget_for_each_day(self, root: User) -> None:
+        body = self.start("--live", "--share", "0.5")
+
+        assert (body["mode"], body["share"]) == ("live", 0.5)
+        assert Trial.objects.get(pk=body["id"]).daily_cost_limit == 10_000_000
+
+    @pytest.mark.parametrize("wrong", [("--looks", "a,b"), ("--cap", "tokens=many"), ("--cap", "nonsense=3")])
+    def test_says_what_is_wrong(self, root: User, wrong: tuple[str, str]) -> None:
+        words = ("verify", str(good_on(9)), "--against", str(good_on(4)), "--detach", *wrong)
+
+        code, out, err = run(*words)
+
+        assert code == 1 and wrong[1].split("=")[0].split(",")[0] in out + err

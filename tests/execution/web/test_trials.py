@@ -77,7 +77,7 @@ def started(client: Client, **fields: Any) -> Trial:
 def started_at(client: Client, path: str, **fields: Any) -> Trial:
     answer = client.post(path, form(**fields))
     assert answer.status_code == 302, re.sub(r"\s+", " ", answer.content.decode())
-    return Trial.objects.latest("pk")
+    return Trial.objects.shown().latest("pk")
 
 
 def shown(client: Client, path: str, status: int = 200) -> str:
@@ -103,7 +103,7 @@ class TestStart:
     def test_says_what_each_profile_would_take(self, client: Client, stage: Stage) -> None:
         page = shown(client, VERIFY)
 
-        assert re.search(r'value="strict" required><b>Strict</b>.*?<b>\d+</b> pairs expected, 2000 at most', page)
+        assert re.search(r'value="strict" required><b>Strict</b>.*?<b>\d+</b> pairs expected, 2,000 at most', page)
         assert "Nothing is known about the cost" in page
 
     def test_a_change_of_the_control_asks_for_that_part_alone(self, client: Client, stage: Stage) -> None:
@@ -111,7 +111,7 @@ class TestStart:
         part = client.get(VERIFY, asked, headers={"HX-Request": "true"}).content.decode()
 
         assert "<html" not in part
-        assert "2000" in part
+        assert "2,000" in part
         assert re.findall(r'value="(\w+)" checked', part) == ["quick"]
 
     def test_takes_a_file(self, client: Client, stage: Stage) -> None:
@@ -288,7 +288,7 @@ class TestTrialPage:
 
         page = shown(client, f"/trials/{trial.pk}/")
 
-        assert "In the simulation: the new version may take over" in page
+        assert "In the simulation, the new version may take over" in page
         assert "Adopt the candidate: after" in page
         assert "decides at 20" in page
         assert re.search(r"✓ proven at pair \d+", page)
@@ -583,3 +583,41 @@ class TestWhoMaySee:
         for number in (0, 10**30):
             assert client.get(f"/trials/{number}/").status_code == 404
             assert client.post(f"/trials/{number}/pause/").status_code == 404
+
+
+class TestJudge:
+    CRITERIA = "More helpful, and says nothing false"
+
+    def test_is_asked_for_in_the_form(self, client: Client, stage: Stage) -> None:
+        trial = started(client, judge=self.CRITERIA, source="defaults", lines="")
+
+        page = shown(client, f"/trials/{trial.pk}/")
+
+        assert trial.judge is not None and trial.judge["criteria"] == self.CRITERIA
+        assert "Its judge is being examined" in page
+        assert "0 of 30 pairs so far" in page
+
+    def test_a_scheduled_trial_measures_what_its_judge_says(self, client: Client, stage: Stage) -> None:
+        trial = started(client, judge=self.CRITERIA, looks="scheduled", source="defaults", lines="")
+
+        assert trial.plan["mode"] == "scheduled"
+        assert "preference" in trial.plan["metrics"]
+
+    def test_its_examination_has_a_page_that_is_no_evidence(self, client: Client, stage: Stage) -> None:
+        trial = started(client, judge=self.CRITERIA, source="defaults", lines="")
+        exam = Trial.objects.get(follows=trial)
+
+        page = shown(client, f"/trials/{exam.pk}/")
+
+        assert "Its pairs are no evidence about any version." in page
+        assert f'href="/trials/{trial.pk}/"' in page
+        assert "Evidence after each pair" not in page
+        assert f"/trials/{exam.pk}/" not in shown(client, "/trials/")
+
+    def test_what_it_is_worth_stands_on_the_trial(self, client: Client, stage: Stage) -> None:
+        trial = carry_out(started(client, judge=self.CRITERIA, source="defaults", lines=""))
+
+        page = shown(client, f"/trials/{trial.pk}/")
+
+        assert ("It may serve: it agreed with itself in" in page) or ("It may not serve:" in page)
+        assert "judge prefers" in page or trial.outcome == "invalid"

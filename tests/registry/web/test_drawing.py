@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opl.document.outline import outline
-from registry.web.charts.flow import Step
-from registry.web.drawing import steps_of
+from registry.web.charts.flow import Step, walk
+from registry.web.drawing import folded, steps_of
 
 SCRIPT = """STATE players = ["a", "b"]
 STATE marks = []
@@ -63,3 +63,28 @@ class TestStepsOf:
     @given(st.text(st.sampled_from("IF ELSEPARALLEL:\n  {}x="), max_size=120))
     def test_takes_any_text(self, text: str) -> None:
         assert isinstance(steps(text), list)
+
+
+class TestFolded:
+    LOOP = "FOREACH a IN [1]:\n" + "".join(f"  EVENT tell {{n: {n}}}\n" for n in range(9))
+
+    def test_leaves_a_picture_that_fits_as_it_is(self) -> None:
+        shown = tuple(steps(SCRIPT))
+
+        assert folded(shown, 150) is shown
+
+    def test_folds_the_innermost_blocks_and_says_how_much_they_hold(self) -> None:
+        deep = "IF true:\n" + "".join(f"  {line}\n" for line in self.LOOP.splitlines())
+
+        shown = folded(tuple(steps(deep)), 5)
+
+        assert [(step.label, len(step.lanes)) for step in walk(shown)] == [("IF", 1), ("+9 FOREACH a IN [1]", 0)]
+        assert shown[0].lanes[0].steps[0].line == 2
+
+    def test_counts_what_has_no_room_in_a_script_without_blocks(self) -> None:
+        flat = "".join(f"EVENT tell {{n: {n}}}\n" for n in range(30))
+
+        shown = folded(tuple(steps(flat)), 10)
+
+        assert len(shown) == 10
+        assert (shown[-1].label, shown[-1].line) == ("and 21 more", 10)
