@@ -68,7 +68,7 @@ class TestTournament:
         report = tmp_path / downloading.value.suggested_filename
         downloading.value.save_as(report)
 
-        assert chosen == ["2.0.0", "library/tournament@1.0.0"]
+        assert chosen == ["2.1.0", "library/tournament@1.1.0"]
         assert re.search(r"\d+ pairs expected, 400 at most\s+about \$", expected) or "cost not known yet" in expected
         assert word in {"better", "no gain", "undecided", "worse", "breaks a limit"}
         assert json.loads(report.read_bytes())
@@ -83,7 +83,7 @@ class TestTournament:
         assert page.reported == []
 
     def test_shows_the_evidence_while_it_runs_and_after(self, hub: hubs.Hub, page: Any) -> None:
-        page.goto(f"{hub.url}/patterns/library/tournament/verify/?candidate=1.0.0&control=1.0.0")
+        page.goto(f"{hub.url}/patterns/library/tournament/verify/?candidate=1.1.0&control=1.1.0")
         page.check("input[name=profile][value=quick]")
         page.click("main button[name=start]")
 
