@@ -27,6 +27,7 @@ from federation.services import (
     identities,
     quarantining,
     remembering,
+    screening,
     segmenting,
     sharing,
     statistics,
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 8  # peers talked to side by side
 LEASE = timedelta(seconds=300)
-SCAN_ROUNDS = 20  # of 500 objects each, in one tick
+SCANNED_IN_ONE_ROUND = 10_000  # objects
 TIDY_EVERY = timedelta(hours=1)
 EGRESS_KEPT = timedelta(days=365)
 DEAD_KEPT = timedelta(days=90)
@@ -83,6 +84,7 @@ def _round(now: datetime) -> Ticked:
     done["settled"] = trying.settle(now=now)
     trying.retry_tomorrow(now=now)
     storing.number()
+    segmenting.cut(now=now)
     if _must_tidy(node, now):
         tidy(now=now)
     return done
@@ -95,13 +97,7 @@ def _must_tidy(node: ThisNode, now: datetime) -> bool:
 
 def scan_all(*, now: datetime) -> int:
     """Scan until nothing waits, or this round has done its part."""
-    done = 0
-    for _ in range(SCAN_ROUNDS):
-        count = quarantining.scan_pending(now=now)
-        done += count
-        if not count:
-            break
-    return done
+    return screening.scan_waiting(now=now, most=SCANNED_IN_ONE_ROUND)
 
 
 def talk(peers: Sequence[Peer], *, now: datetime) -> None:
@@ -165,14 +161,13 @@ def _poke_all(*, now: datetime) -> None:
 
 
 def tidy(*, now: datetime) -> None:
-    """Forget what has served its time; publish usage; cut segments."""
+    """Forget what has served its time; publish usage."""
     Nonce.objects.filter(keep_until__lt=int(now.timestamp())).delete()
     PushReceipt.objects.filter(created_at__lt=now - timedelta(seconds=2 * limits.TXN_KEPT_SECONDS)).delete()
     EgressEntry.objects.filter(at__lt=now - EGRESS_KEPT).delete()
     DeadLetter.objects.filter(created_at__lt=now - DEAD_KEPT).exclude(code="unknown-kind").delete()
     quarantining.expire(now=now)
     statistics.publish(now=now)
-    segmenting.cut(now=now)
     ThisNode.objects.filter(pk=1).update(last_tidied_at=now)
 
 
