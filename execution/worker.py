@@ -19,6 +19,7 @@ import queue
 import secrets
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from execution.agents import roster
 from execution.errors import RunMoved
-from execution.services import advancing, delivering, faults, hints, observing, reaping
+from execution.services import advancing, batching, delivering, faults, hints, observing, reaping
 from execution.services.asking import Delivery, Reply
 from execution.services.clock import now_ms
 from execution.services.drafting import Claim
@@ -37,6 +38,7 @@ from execution.services.isolating import TRIALS
 log = logging.getLogger(__name__)
 
 SLICE_MS = 250
+BATCHES_MS = 500  # between two looks at message batches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class WorkerSettings:
     reap_seconds: float = 2.0
     beat_seconds: float = 1.5
     lease_seconds: float = 6.0  # without a beat for so long, a worker counts as gone
+    drain_seconds: float = 25.0  # told to stop: how long it waits for the answers under way
     commit_batch: int = 100  # answers committed in one transaction
     queue: str = ""  # "trials": carries out the runs of trials and nothing else
     delivers: bool = True  # False: advances runs only, and leaves questions to other processes
@@ -85,6 +88,21 @@ class Lane:
             with self._guard:
                 self.in_flight -= 1
 
+    def carry(self, errand: batching.Errand, then: Callable[[batching.Heard], None]) -> None:
+        """Ask the provider about a batch; what it says comes through ``then``."""
+        self.start()
+        assert self._loop is not None
+        with self._guard:
+            self.in_flight += 1
+        asyncio.run_coroutine_threadsafe(self._carry(errand, then), self._loop)
+
+    async def _carry(self, errand: batching.Errand, then: Callable[[batching.Heard], None]) -> None:
+        try:
+            then(await batching.run(errand))
+        finally:
+            with self._guard:
+                self.in_flight -= 1
+
     def stop(self) -> None:
         """End the loop; what still waits is in doubt, and others will ask it again."""
         if self._loop is not None and self._thread is not None:
@@ -115,11 +133,14 @@ class Worker:
         self.worker_id = 0
         self.answers: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
         self.hinted: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self.heard: queue.SimpleQueue[batching.Heard] = queue.SimpleQueue()
         self.backlog: deque[Delivery] = deque()
         self.lane = Lane(self.answers.put, clock)
         self.stopping = threading.Event()
+        self.hurried = threading.Event()  # set: a worker that stops waits for no further answer
+        self._ended = threading.Event()
         self._beater: threading.Thread | None = None
-        self._reaped_at = 0
+        self._reaped_at = self._batched_at = 0
 
     # ------------------------------------------------------------ life
 
@@ -127,17 +148,29 @@ class Worker:
         """Register, and beat from now on."""
         name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}:{self.settings.queue or 'runs'}"
         self.worker_id = reaping.register(name, self.clock())
-        self.stopping.clear()
+        for event in (self.stopping, self.hurried, self._ended):
+            event.clear()
         self._beater = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._beater.start()
         hints.listen(self.hint)
 
     def stop(self) -> None:
-        """Stop in good order: commit what has been answered, give back the rest."""
+        """
+        Stop in good order: wait a while for the answers under way, which are paid for, and give back the rest.
+
+        What was claimed and never sent is as it was before; what was sent and
+        stays without an answer is in doubt at once. Nobody else may be in ``claim_and_run`` any more.
+        """
         hints.forget(self.hint)
         self.stopping.set()
+        delivering.give_back(self.backlog, self.clock())
+        self.backlog.clear()
+        until = time.monotonic() + self.settings.drain_seconds
+        while self.lane.in_flight and time.monotonic() < until and not self.hurried.is_set():
+            self._wait()
         self.lane.stop()
-        self._commit_answers(self._drain())
+        self._go_on(self._commit_answers(self._drain()))
+        self._ended.set()
         if self._beater is not None:
             self._beater.join(timeout=5)
         reaping.leave(self.worker_id, self.clock())
@@ -145,7 +178,7 @@ class Worker:
     def _beat(self) -> None:
         """Renew the lease; a worker that was fenced meanwhile goes on as a new one."""
         try:
-            while not self.stopping.wait(self.settings.beat_seconds):
+            while not self._ended.wait(self.settings.beat_seconds):
                 try:
                     self.beat()
                 except DatabaseError:
@@ -208,7 +241,7 @@ class Worker:
             delivering.claim(worker_id=self.worker_id, room=self.room, now=self.clock(), queue=self.settings.queue)
         )
         if self.settings.queue == TRIALS:
-            done += observing.observe(self.clock())
+            done += observing.observe(self.clock()) + self._batches()
         return done + self._send_backlog()
 
     def _go_on(self, runs: Sequence[int]) -> int:
@@ -233,7 +266,7 @@ class Worker:
     @property
     def room(self) -> int:
         """How many more questions this worker takes."""
-        if not self.settings.delivers:
+        if not self.settings.delivers or self.stopping.is_set():
             return 0
         return self.settings.in_flight - self.lane.in_flight - len(self.backlog)
 
@@ -295,6 +328,27 @@ class Worker:
             except queue.Empty:
                 return reaping.of_queue(list(dict.fromkeys(runs))[:500], self.settings.queue)
 
+    def _batches(self) -> int:
+        """Message batches: what was heard is committed, what is due goes out; the lane does the waiting."""
+        done = 0
+        while not self.heard.empty():
+            done += 1
+            self._go_on(batching.commit(self.heard.get(), self.clock()))
+        now = self.clock()
+        if not self.settings.delivers or now - self._batched_at < BATCHES_MS:
+            return done
+        self._batched_at = now
+        done += batching.begin(now)
+        for errand in batching.errands(now):
+            done += 1
+            self.lane.carry(errand, self._hear)
+        return done
+
+    def _hear(self, heard: batching.Heard) -> None:
+        """In the lane's thread: keep it, and wake the loop."""
+        self.heard.put(heard)
+        self.answers.put(None)
+
     def _reap_when_due(self) -> int:
         now = self.clock()
         if now - self._reaped_at < self.settings.reap_seconds * 1000:
@@ -306,6 +360,8 @@ class Worker:
 
 
 _shared: dict[tuple[bool, str], Worker] = {}
+_threads: dict[tuple[bool, str], threading.Thread] = {}
+JOIN_SECONDS = 10.0
 _shared_guard = threading.Lock()
 
 
@@ -322,16 +378,23 @@ def process_worker(*, delivers: bool, queue: str = "") -> Worker:
             worker = _shared[delivers, queue] = Worker(settings)
             worker.start()
             if delivers:
-                threading.Thread(target=worker.run_forever, name="worker", daemon=True).start()
+                thread = _threads[delivers, queue] = threading.Thread(target=worker.run_forever, daemon=True)
+                thread.start()
         return worker
 
 
 def stop_process_workers() -> None:
-    """Stop in good order; what was sent and not answered is in doubt at once instead of after a lease."""
+    """Stop in good order: all of them together, so that they wait for their answers at the same time."""
     with _shared_guard:
+        for worker in _shared.values():
+            worker.stopping.set()
+            worker.answers.put(None)
+        for thread in _threads.values():
+            thread.join(timeout=JOIN_SECONDS)
         for worker in _shared.values():
             worker.stop()
         _shared.clear()
+        _threads.clear()
 
 
 def is_immediate(delivery: Delivery) -> bool:
@@ -356,7 +419,7 @@ def run_until_idle(*, clock: Callable[[], int] = now_ms, settings: WorkerSetting
 
 def _settle(worker: Worker) -> int:
     """Wait for what is in flight; 0 when nothing is."""
-    if not worker.lane.in_flight and worker.answers.empty():
+    if not worker.lane.in_flight and worker.answers.empty() and worker.heard.empty():
         return 0
     worker._wait()
     return 1

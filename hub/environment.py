@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 SECRETS_FILE = "secrets.env"
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 class EnvironmentProblem(Exception):
@@ -39,11 +40,14 @@ class Environment:
     allowed_hosts: tuple[str, ...]  # HUB_ALLOWED_HOSTS, comma separated
     database: Mapping[str, Any]  # DATABASE_URL: sqlite:///path or postgres://user:password@host:port/name
     broker_url: str  # CELERY_BROKER_URL: redis://… ; empty means embedded workers
+    cache_url: str  # HUB_CACHE_URL: redis://… for what web processes share; by default the broker's, if that is a Redis
+    metrics_token: str  # HUB_METRICS_TOKEN: what a scraper of /metrics shows; empty: only this machine may read it
     anthropic_api_key: str  # ANTHROPIC_API_KEY: real agents; empty means simulated ones
     anthropic_base_url: str  # ANTHROPIC_BASE_URL: for a proxy or a mock server
     ksi_socket: str  # KSI_SOCKET: the socket of a KSI daemon, empty for none
     federation_allow_loopback: bool  # FEDERATION_ALLOW_LOOPBACK: for the demo and tests only
     registration_open: bool  # HUB_REGISTRATION: "open" (default) or "closed"
+    simulated_pace: float  # HUB_SIMULATED_PACE: of the backend "watchable", as a share of its agents' own latency
     otlp_endpoint: str  # OTEL_EXPORTER_OTLP_ENDPOINT: where spans go, empty for nowhere
 
     @property
@@ -73,14 +77,28 @@ class Environment:
             public_url=public_url,
             allowed_hosts=tuple(dict.fromkeys([*filter(None, hosts.split(",")), host])),
             database=database_settings(values.get("DATABASE_URL", f"sqlite:///{data_dir / 'hub.sqlite3'}")),
-            broker_url=values.get("CELERY_BROKER_URL", ""),
+            broker_url=(broker := values.get("CELERY_BROKER_URL", "")),
+            cache_url=values.get("HUB_CACHE_URL", broker if broker.startswith(REDIS_SCHEMES) else ""),
+            metrics_token=values.get("HUB_METRICS_TOKEN", "").strip(),
             anthropic_api_key=values.get("ANTHROPIC_API_KEY", ""),
             anthropic_base_url=values.get("ANTHROPIC_BASE_URL", ""),
             ksi_socket=values.get("KSI_SOCKET", ""),
             federation_allow_loopback=_flag(values, "FEDERATION_ALLOW_LOOPBACK"),
+            simulated_pace=_number(values, "HUB_SIMULATED_PACE", 0.6),
             registration_open=values.get("HUB_REGISTRATION", "open") == "open",
             otlp_endpoint=values.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
         )
+
+
+def _number(values: Mapping[str, str], name: str, default: float) -> float:
+    text = values.get(name, "").strip()
+    try:
+        number = float(text) if text else default
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 100:
+        raise EnvironmentProblem(f"{name} is {text!r}; write a number from 0 to 100")
+    return number
 
 
 def _flag(values: Mapping[str, str], name: str) -> bool:
@@ -122,6 +140,28 @@ def database_settings(url: str) -> dict[str, Any]:
     raise EnvironmentProblem(
         f"DATABASE_URL begins with {parts.scheme or url!r}; write sqlite:///path or postgres://user:password@host/name"
     )
+
+
+def shared_cache(url: str, data_dir: Path) -> dict[str, Any]:
+    """
+    Django's ``CACHES["shared"]``: counts that every web process must see.
+
+    Raises:
+        EnvironmentProblem: the address is not that of a Redis.
+    """
+    if not url:
+        return {"BACKEND": "hub.counters.SharedCounters", "LOCATION": str(data_dir / "counters.sqlite3")}
+    if not url.startswith(REDIS_SCHEMES):
+        raise EnvironmentProblem(
+            f"HUB_CACHE_URL begins with {urlsplit(url).scheme or url!r}; write redis://host:6379/1"
+        )
+    return {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": url,
+        "KEY_PREFIX": "hub",
+        # A Redis that hangs must not hang the pages with it.
+        "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 1.0},
+    }
 
 
 def stored_secrets(data_dir: Path) -> dict[str, str]:

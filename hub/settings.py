@@ -6,7 +6,7 @@ from pathlib import Path
 
 from csp.constants import NONCE, NONE, SELF
 
-from hub.environment import Environment
+from hub.environment import Environment, shared_cache
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT = Environment.read(os.environ, base=BASE_DIR)
@@ -152,18 +152,27 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
 }
 
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CACHES = {
+    # What each process may remember for itself.
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 5000}},
+    # What all web processes count together.
+    "shared": shared_cache(ENVIRONMENT.cache_url, ENVIRONMENT.data_dir),
+}
+METRICS_TOKEN = ENVIRONMENT.metrics_token
 
 # Execution (page 3). Aliases of agent backends; the default is the first that can answer.
 ANTHROPIC_API_KEY = ENVIRONMENT.anthropic_api_key
 ANTHROPIC_BASE_URL = ENVIRONMENT.anthropic_base_url
 KSI_SOCKET = ENVIRONMENT.ksi_socket
+SIMULATED_PACE = ENVIRONMENT.simulated_pace
 DEFAULT_BACKEND = "claude" if ANTHROPIC_API_KEY else "simulated"
 WORKERS_EMBEDDED = not ENVIRONMENT.scaled
 OTLP_ENDPOINT = ENVIRONMENT.otlp_endpoint
 
 # Federation (page 5).
 FEDERATION_ALLOW_LOOPBACK = ENVIRONMENT.federation_allow_loopback
+# How far the feed is stands here as well as in the database, so that a restored database is noticed.
+FEDERATION_MEMORY = ENVIRONMENT.data_dir
 
 CELERY = {
     "broker_url": ENVIRONMENT.broker_url or "memory://",

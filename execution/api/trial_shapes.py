@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from execution.models.trial import TrialMode
 from execution.services.trial_inputs import MOST_INPUTS
-from execution.shadow.plan import PROFILES
+from execution.shadow.plan import PROFILES, Mode
 from execution.states import TrialStatus
 from registry.api.bodies import AnyJson, Body
 
@@ -57,9 +57,29 @@ class TrialStartShape(Body):
     )
     profile = serializers.ChoiceField(choices=["", *PROFILES], required=False, default="")
     backend = serializers.CharField(required=False, default="", allow_blank=True, max_length=64)
+    test = serializers.ChoiceField(
+        choices=["", *map(str, Mode)],
+        required=False,
+        default="",
+        help_text="always: after every pair; scheduled: at planned looks only; empty: what the control says.",
+    )
+    looks = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=1_000_000),
+        required=False,
+        default=list,
+        max_length=20,
+        help_text="Pairs at each planned look; the last is the size of the trial.",
+    )
     share = serializers.FloatField(required=False, default=0.1, help_text="Of real runs; live trials.")
     repeats = serializers.IntegerField(required=False, default=1, min_value=1, max_value=20)
-    at_once = serializers.IntegerField(required=False, default=8, min_value=1, max_value=64)
+    at_once = serializers.IntegerField(
+        required=False, allow_null=True, default=None, min_value=1, max_value=2000, help_text="Null: 8, in batches 100."
+    )
+    in_batches = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Questions to agents in message batches: half the price, within a day; latency is not measured.",
+    )
     caps = serializers.DictField(required=False, default=dict, help_text="Limits of each run, the same for both arms.")
     budget = BudgetShape(required=False, allow_null=True, default=None)
     success_when = serializers.CharField(required=False, default="", allow_blank=True, max_length=2000)
@@ -73,6 +93,18 @@ class CancelShape(Body):
 
     reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
     kill = serializers.BooleanField(required=False, default=False, help_text="Pull the kill switch.")
+
+
+class KillShape(Body):
+    """Why every trial of this hub is stopped."""
+
+    reason = serializers.CharField(max_length=500)
+
+
+class KilledShape(serializers.Serializer[Any]):
+    """What the kill switch ended."""
+
+    killed = serializers.IntegerField(help_text="Trials that were alive.")
 
 
 class AdoptShape(Body):
@@ -111,6 +143,7 @@ class TrialShape(serializers.Serializer[Any]):
     profile = serializers.CharField()
     backend = serializers.CharField()
     recorded = serializers.BooleanField()
+    in_batches = serializers.BooleanField()
     share = serializers.FloatField(allow_null=True)
     pairs = PairCountsShape()
     seed_commitment = serializers.CharField()
@@ -181,6 +214,8 @@ class TrialDetailShape(TrialShape):
     plan = serializers.JSONField()
     caps = serializers.JSONField()
     repeats = serializers.IntegerField()
+    at_once = serializers.IntegerField()
+    batches = AnyJson(help_text="{waiting, out}: questions that wait for a batch, or are with the provider; or null.")
     success_when = serializers.CharField(allow_blank=True)
     score = serializers.CharField(allow_blank=True)
     progress = serializers.FloatField()
@@ -194,6 +229,10 @@ class TrialDetailShape(TrialShape):
     excluded = serializers.ListField(child=serializers.CharField())
     simulated = serializers.BooleanField()
     judge = JudgeShape(allow_null=True)
+    adoption = AnyJson(
+        help_text="What adopting would do: {kind: move or publish, pattern, number}; null where it is not possible."
+    )
+    adopted_version = serializers.CharField(allow_null=True)
     adoption_obstacle = serializers.CharField(allow_null=True)
     watch = WatchShape(allow_null=True)
     report = serializers.CharField(allow_null=True)

@@ -101,9 +101,12 @@ class Trials(TrialView):
             inputs=inputs,
             profile=body["profile"],
             backend=body["backend"],
+            test=body["test"],
+            looks=body["looks"],
             share=body["share"],
             repeats=body["repeats"],
             at_once=body["at_once"],
+            in_batches=body["in_batches"],
             caps=body["caps"],
             budget=Budget(**body["budget"]) if body["budget"] is not None else None,
             success_when=body["success_when"],
@@ -194,12 +197,29 @@ class TrialCancel(TrialView):
         return self.answer(verifying.cancel(trial=trial, now=self.now, reason=body["reason"], kill=body["kill"]))
 
 
+class TrialsKill(TrialView):
+    """The kill switch of the hub."""
+
+    @extend_schema(operation_id="trials_kill", request=shapes.KillShape, responses=shapes.KilledShape)
+    def post(self, request: Request) -> Response:
+        """Stop every trial that is alive, watches included; for administrators of the hub."""
+        if not (request.user.is_authenticated and request.user.is_superuser):
+            raise PermissionDenied("only an administrator of the hub may stop every trial")
+        body = read_body(shapes.KillShape, request)
+        return Response({"killed": verifying.kill_all(now=self.now, reason=body["reason"])})
+
+
 class TrialAdopt(TrialView):
     """Let the candidate take over."""
 
     @extend_schema(operation_id="trials_adopt", request=shapes.AdoptShape, responses=shapes.TrialDetailShape)
     def post(self, request: Request, trial_id: int) -> Response:
-        """Move `stable` to the candidate, and watch it from now on."""
+        """
+        Move `stable` to the candidate, and watch it from now on.
+
+        A candidate of another pattern becomes a version of the control's pattern first; `adoption` of the trial
+        tells which.
+        """
         trial, body = self.trial(trial_id), read_body(shapes.AdoptShape, request)
         promoting.adopt(trial=trial, user=request.user, now=self.now, share=body["share"])
         return self.answer(trial)

@@ -44,6 +44,7 @@ urlpatterns = [
     path("patterns/<str:owner>/<str:name>/estimate", making.PatternEstimate.as_view(), name="estimate"),
     path("runs/<run_number:run_id>/rollback", views.RunRollback.as_view(), name="rollback"),
     path("trials", trial_views.Trials.as_view(), name="trials"),
+    path("trials/kill", trial_views.TrialsKill.as_view(), name="trials-kill"),
     path("trials/<run_number:trial_id>", trial_views.TrialDetail.as_view(), name="trial"),
     path("trials/<run_number:trial_id>/pairs", trial_views.TrialPairs.as_view(), name="trial-pairs"),
     path("trials/<run_number:trial_id>/curve", trial_views.TrialCurve.as_view(), name="trial-curve"),

@@ -1,6 +1,7 @@
 """The rows of execution, by noun; import them from here."""
 
 from execution.models.agent import RunAgent
+from execution.models.batch import BatchedQuestion, MessageBatch
 from execution.models.blob import Blob
 from execution.models.budget import OwnerBudget
 from execution.models.effect import Attempt, Effect, Handler, WorkerLease
@@ -12,12 +13,14 @@ from execution.models.trial import ArmRun, ShadowShare, Trial, TrialInput, Trial
 __all__ = [
     "ArmRun",
     "Attempt",
+    "BatchedQuestion",
     "Blob",
     "Checkpoint",
     "Effect",
     "Entity",
     "Event",
     "Handler",
+    "MessageBatch",
     "OwnerBudget",
     "Run",
     "RunAgent",

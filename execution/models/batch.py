@@ -41,13 +41,12 @@ class MessageBatch(models.Model):
 
 
 class BatchedQuestion(models.Model):
-    """One request of a batch; a choice among options is two, in both orders."""
+    """One request of a batch."""
 
     batch = models.ForeignKey(MessageBatch, on_delete=models.CASCADE, related_name="entries", db_index=False)
     effect = models.ForeignKey(Effect, on_delete=models.CASCADE, related_name="+")
     epoch = models.PositiveIntegerField(help_text="Of the effect, when it was put in.")
     custom_id = models.CharField(max_length=64, help_text="sha256 hex of run and effect key.")
-    turned = models.BooleanField(default=False, help_text="The same options the other way round.")
 
     class Meta:
         ordering = ["id"]

@@ -90,6 +90,9 @@ class Trial(models.Model):
     score = models.TextField(blank=True, help_text="Quality of both arms, 0 to 1.")
     caps = JsonText(default=dict, help_text="Limits of each run: {tokens, cost_usd, seconds, …}; both arms the same.")
     repeats = models.PositiveSmallIntegerField(default=1, help_text="Runs of each arm on one input; their mean counts.")
+    in_batches = models.BooleanField(
+        default=False, help_text="Its questions to agents go in message batches: half the price, within a day."
+    )
     at_once = models.PositiveSmallIntegerField(default=8, help_text="Pairs under way at the same time.")
     share = models.FloatField(default=0.0, help_text="Of real runs that are shadowed, 0 to 1; live trials.")
 
@@ -126,6 +129,14 @@ class Trial(models.Model):
     adopted_at = models.DateTimeField(null=True, blank=True)
     adopted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    adopted_version = models.ForeignKey(
+        PatternVersion,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="What became stable: the candidate, or its text as a version of the control's pattern.",
     )
 
     objects = TrialQuerySet.as_manager()

@@ -21,7 +21,7 @@ from execution import states, telemetry
 from execution.errors import JournalBroken, RunFinished, RunMoved
 from execution.models import hot
 from execution.models.stored import load_many
-from execution.services import faults, hints, journal, sessions
+from execution.services import faults, hints, isolating, journal, sessions
 from execution.services.asking import Delivery
 from execution.services.drafting import Claim, Draft, Ready, Told
 from execution.services.sessions import Session
@@ -136,6 +136,9 @@ def _due_timers(cursor: Any, session: Session, now: int) -> list[int]:
     )
     rows = cursor.fetchall()
     session.timers = {row[0] for row in rows}
+    if session.open_calls and isolating.in_batches(session.policy):
+        # A batch takes up to a day: the script's own time stands still until it has its answers.
+        return []
     return [number for number, due in rows if due <= now]
 
 

@@ -55,6 +55,7 @@ class Delivery:
     request: Request
     expires_at: int | None  # ms
     attempts_allowed: int
+    batched: bool = False  # in a message batch: another attempt waits for another batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import connection, transaction
@@ -23,7 +23,7 @@ from execution.errors import AgentError
 from execution.models import RunAgent, hot
 from execution.models.fields import dumps
 from execution.models.stored import BlobWriter, load_many
-from execution.services import asking, at_once, budgeting, faults, sessions
+from execution.services import asking, at_once, budgeting, faults, hints, sessions
 from execution.services.asking import Delivery, Reply
 from execution.services.profiles import profile_for
 from execution.services.world import Agent
@@ -52,7 +52,7 @@ def claim(*, worker_id: int, room: int, now: int, run_id: int | None = None, que
         values = load_many([column for row in rows for column in (row[8], row[9])])
         deliveries, refused = [], []
         for place, row in enumerate(rows):
-            delivery = _delivery(row, runs[row[1]], values[2 * place], values[2 * place + 1])
+            delivery = delivery_of(row, runs[row[1]], values[2 * place], values[2 * place + 1])
             refusal = _reserve(cursor, delivery)
             if refusal is None:
                 deliveries.append(delivery)
@@ -63,7 +63,7 @@ def claim(*, worker_id: int, room: int, now: int, run_id: int | None = None, que
         faults.reach("before-claim-commits")
     for delivery, refusal in refused:
         if not refusal.may_free:
-            _end_for_budget(delivery, refusal, now)
+            end_for_budget(delivery, refusal, now)
     return deliveries
 
 
@@ -96,7 +96,7 @@ def _runs_of(cursor: Any, run_ids: set[int]) -> dict[int, tuple[Any, ...]]:
     return found  # type: ignore[return-value]
 
 
-def _delivery(row: tuple[Any, ...], run: Any, data: Any, shape: Any) -> Delivery:
+def delivery_of(row: tuple[Any, ...], run: Any, data: Any, shape: Any) -> Delivery:
     _, run_id, seq, epoch, attempts, key, name, agent_id, _, _, timeout, expires_at = row
     agent = _agent(run_id, agent_id)
     profile = profile_for(run.version_id, agent_id, asking.profile_name(agent, data), agent.details, data)
@@ -150,7 +150,21 @@ def _put_back(cursor: Any, delivery: Delivery, refusal: budgeting.Refusal, now: 
     )
 
 
-def _end_for_budget(delivery: Delivery, refusal: budgeting.Refusal, now: int) -> None:
+def give_back(deliveries: Iterable[Delivery], now: int) -> None:
+    """Questions that were claimed and never sent, by a worker that stops: due again, nothing held back, no attempt made."""
+    with transaction.atomic(), hot.cursor() as cursor:
+        for delivery in deliveries:
+            cursor.execute(
+                "UPDATE execution_effect SET status = 'queued', worker_id = NULL, attempts = attempts - 1,"
+                " sent_at = NULL, due_at = %s WHERE run_id = %s AND seq = %s AND epoch = %s AND status = 'sent'",
+                [now, delivery.run_id, delivery.seq, delivery.epoch],
+            )
+            if cursor.rowcount:
+                _give_back(cursor, delivery)
+                hints.effects_queued(delivery.run_id)
+
+
+def end_for_budget(delivery: Delivery, refusal: budgeting.Refusal, now: int) -> None:
     """The run ends: its budget does not cover what it asks next."""
     from execution.services import controlling
 
@@ -310,11 +324,13 @@ def _retry(cursor: Any, reply: Reply, now: int) -> None:
     assert error is not None
     attempt = delivery.request.attempt
     pause = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS)) - 1] * (0.75 + 0.5 * random.random())  # noqa: S311
-    due = now + int(1000 * max(pause, error.retry_after or 0.0))
+    # The next message batch is what a question of this one waits for.
+    due = None if delivery.batched else now + int(1000 * max(pause, error.retry_after or 0.0))
     cursor.execute(
-        "UPDATE execution_effect SET status = 'queued', worker_id = NULL, due_at = %s"
+        "UPDATE execution_effect SET status = 'queued', worker_id = NULL, due_at = %s,"
+        " expires_at = CASE WHEN %s THEN NULL ELSE expires_at END"
         " WHERE run_id = %s AND seq = %s AND epoch = %s AND status = 'sent'",
-        [due, delivery.run_id, delivery.seq, delivery.epoch],
+        [due, delivery.batched, delivery.run_id, delivery.seq, delivery.epoch],
     )
     _give_back(cursor, delivery)
     note_attempt(cursor, reply, "failed", now)

@@ -71,6 +71,7 @@ class Asked:
     reused: reusing.Found | None = None
     child: children.Plan | None = None
     failed: Any = None  # the reply of one that was refused at once
+    waits_for_batch: bool = False  # queued without a due time: the next message batch takes it
 
 
 @dataclass(slots=True, kw_only=True)
@@ -234,6 +235,9 @@ class Draft:
         """Send it with this worker where there is room and the run's own budget covers it; queue it otherwise."""
         session = self.session
         agent = session.world.meet(asked.agent_id, asked.data, self.at)
+        if isolating.in_batches(session.policy):
+            asked.waits_for_batch = True
+            return
         if self.room <= 0 or session.parent_id is not None or session.policy.get("chained"):
             return
         profile = profile_for(

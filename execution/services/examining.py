@@ -73,6 +73,7 @@ def begin(trial: Trial, given: Sequence[GivenInput], now: datetime) -> Trial:
         score=trial.score,
         caps=trial.caps,
         at_once=trial.at_once,
+        in_batches=trial.in_batches,
         seed=seed,
         seed_commitment=enrolment.commitment_of(seed),
         salt=verifying.secrets.token_bytes(enrolment.SEED_BYTES),

@@ -12,7 +12,7 @@ nobody here knows is a write that is only noted.
 A run is an arm when its policy holds ``shadow``::
 
     {arm: candidate, trial: 7, criterion: [success_when, score],
-     answers_of: [runs whose journal may answer], recorded: true}
+     answers_of: [runs whose journal may answer], recorded: true, in_batches: true}
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from execution.services.sessions import Session
 
 TRIALS = "trials"  # the queue of trial runs: workers of their own
-INHERITED = ("trial", "arm", "world", "answers_of", "recorded", "uncharged")
+INHERITED = ("trial", "arm", "world", "answers_of", "recorded", "uncharged", "in_batches")
 
 
 class Kind(StrEnum):
@@ -78,6 +78,11 @@ def kind_of(name: str) -> Kind:
 def is_shadow(policy: Mapping[str, Any]) -> bool:
     """Whether a run is an arm of a trial."""
     return "shadow" in policy
+
+
+def in_batches(policy: Mapping[str, Any]) -> bool:
+    """Whether a run's questions to agents go in message batches."""
+    return bool(policy.get("shadow", {}).get("in_batches"))
 
 
 def inherited(policy: Mapping[str, Any]) -> dict[str, Any] | None:

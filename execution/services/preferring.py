@@ -117,6 +117,8 @@ def ask(trial: Trial, pair: TrialPair, control: ArmRun, candidate: ArmRun, attem
         },
     )
     shadow: dict[str, Any] = {"trial": trial.pk, "arm": JUDGE}
+    if trial.in_batches:
+        shadow["in_batches"] = True
     user, backend = trial.started_by, told["backend"] or trial.backend
     if trial.is_beside_runs:
         shadow["uncharged"] = True

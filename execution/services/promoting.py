@@ -1,22 +1,24 @@
 """
 From a verdict to the channel that people run, and back again.
 
-Adoption moves ``stable`` to the candidate, by a person's word or by the
-control's own ``verification: {automatic: true}``. It opens a watch: a share of
+Adoption moves ``stable`` of the control's pattern to the candidate, by a
+person's word or by the control's own ``verification: {automatic: true}``. A
+candidate of another pattern is taken over first: its text becomes the next
+version of the control's pattern, which only a person may decide. Adoption opens a watch: a share of
 real runs goes on running what was there before, and an alarm of the e-detector
 moves ``stable`` back and opens a new trial (``watching_share``).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
 from execution.errors import AdoptionRefused, ExecutionError
-from execution.models import ShadowShare, Trial
+from execution.models import ShadowShare, Trial, VerificationReport
 from execution.models.trial import TrialMode
 from execution.services import verifying
 from execution.services.trial_plans import wishes_of
@@ -25,41 +27,77 @@ from execution.shadow.plan import MOST_PAIRS, Mode
 from execution.shadow.verdict import Outcome
 from execution.states import TrialStatus
 from registry.errors import RegistryError
-from registry.models import Channel, PatternVersion
-from registry.services import channels
+from registry.models import Channel, PatternVersion, Via
+from registry.services import channels, deriving
 
 
-def adopt(*, trial: Trial, user: Any, now: datetime, share: float | None = None) -> ShadowShare:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoption:
+    """What adopting a trial's candidate would do."""
+
+    kind: str  # "move": stable points to the candidate; "publish": its text becomes a version first
+    pattern: str  # whose stable moves
+    number: str  # of the version that becomes stable
+
+
+def adoption_of(trial: Trial) -> Adoption:
+    """What ``adopt`` does, before it is done; for the dialog that asks."""
+    control, candidate = trial.control, trial.candidate
+    if control.pattern_id == candidate.pattern_id:
+        return Adoption(kind="move", pattern=str(control.pattern), number=candidate.version)
+    number = (
+        trial.adopted_version.version if trial.adopted_version else deriving.next_number(candidate, control.pattern)
+    )
+    return Adoption(kind="publish", pattern=str(control.pattern), number=number)
+
+
+def adopt(*, trial: Trial, user: Any, now: datetime, share: float | None = None, via: str = Via.API) -> ShadowShare:
     """
     Move ``stable`` of the control's pattern to the candidate, and watch it from now on.
+
+    A candidate of another pattern becomes a version of the control's pattern first (``adoption_of`` tells its
+    number): the same text and program, with the trial in its provenance and the candidate in its lineage.
 
     Args:
         user: a publisher of the pattern; None for the verdict itself.
         share: of real runs that stay shadowed; None for the pattern's own wish, usually a tenth.
+        via: the door through which a text that is taken over is published.
 
     Raises:
         AdoptionRefused: the verdict, the versions or the person do not allow it.
         RowMoved: somebody moved the channel at this moment; look again.
+        InvalidDocument: the candidate's text is none any more under today's rules.
     """
     check(trial, user)
-    control, candidate = trial.control, trial.candidate
+    control = trial.control
     with transaction.atomic():
+        version = _version_to_adopt(trial, user, via, now)
         rows = Trial.objects.filter(pk=trial.pk, adopted_at__isnull=True)
-        if not rows.update(adopted_at=now, adopted_by=user):
+        if not rows.update(adopted_at=now, adopted_by=user, adopted_version=version):
             raise AdoptionRefused("the candidate was adopted already")
         channels.move(
             pattern=control.pattern,
             name=Channel.STABLE,
-            version=candidate,
+            version=version,
             user=user,
             via="verdict",
             now=now,
             reason=f"trial {trial.pk}: {trial.sentence}"[:500],
             by_verdict=True,
         )
-        watch = begin_watch(trial, now, wishes_of(control).share if share is None else share)
+        watch = begin_watch(trial, version, now, wishes_of(control).share if share is None else share)
     trial.refresh_from_db()
     return watch
+
+
+def _version_to_adopt(trial: Trial, user: Any, via: str, now: datetime) -> PatternVersion:
+    """The candidate; one of another pattern as a version of the control's."""
+    control, candidate = trial.control, trial.candidate
+    if control.pattern_id == candidate.pattern_id:
+        return candidate
+    report = VerificationReport.objects.filter(trial=trial).values_list("digest", flat=True).first()
+    told = {"trial": trial.pk, "report": report or "", "replaces": control.version}
+    return deriving.take_over(version=candidate, pattern=control.pattern, user=user, now=now, via=via, provenance=told)
 
 
 def check(trial: Trial, user: Any) -> None:
@@ -81,11 +119,6 @@ def obstacle(trial: Trial) -> str:
     if trial.is_same_version:
         return "both arms are the same version; there is nothing to adopt"
     control, candidate = trial.control, trial.candidate
-    if control.pattern_id != candidate.pattern_id:
-        return (
-            f"{candidate} is no version of {control.pattern}, so its channel cannot point there;"
-            f" publish the candidate's text as a version of {control.pattern} and try that"
-        )
     if candidate.is_yanked:
         return f"{candidate} was yanked: {candidate.yank_reason}"
     stable = control.pattern.channel(Channel.STABLE)
@@ -100,6 +133,8 @@ def adopt_automatically(trial: Trial, now: datetime) -> None:
         return
     # Simulated agents are a wind tunnel: what they show never moves a channel by itself.
     reason = "simulated agents adopt nothing by themselves" if is_simulated(trial) else obstacle(trial)
+    if trial.control.pattern_id != trial.candidate.pattern_id:
+        reason = f"{trial.candidate} is of another pattern; a person decides whether its text becomes a version"
     try:
         if not reason:
             with transaction.atomic():
@@ -118,12 +153,12 @@ def is_simulated(trial: Trial) -> bool:
     return Run.objects.filter(arms__pair__trial=trial, simulated=True).exists()
 
 
-def begin_watch(trial: Trial, now: datetime, share: float) -> ShadowShare:
+def begin_watch(trial: Trial, promoted: PatternVersion, now: datetime, share: float) -> ShadowShare:
     """Shadow a share of the promoted version's real runs with what it replaced."""
     pattern = trial.control.pattern
-    end_watches(pattern.pk, now, f"trial {trial.pk} promoted {trial.candidate.version}")
+    end_watches(pattern.pk, now, f"trial {trial.pk} promoted {promoted.version}")
     watching = verifying.start_trial(
-        control=trial.candidate,
+        control=promoted,
         candidate=trial.control,
         user=None,
         now=now,
@@ -144,7 +179,7 @@ def begin_watch(trial: Trial, now: datetime, share: float) -> ShadowShare:
         trial=watching,
         verdict_of=trial,
         pattern=pattern,
-        promoted=trial.candidate,
+        promoted=promoted,
         incumbent=trial.control,
         started_at=now,
     )

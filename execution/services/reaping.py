@@ -192,8 +192,10 @@ def runs_with_work(now: int, limit: int = 200, queue: str = "") -> list[int]:
         runs.update(dict.fromkeys(row[0] for row in cursor.fetchall()))
         cursor.execute(
             "SELECT t.run_id FROM execution_timer t JOIN execution_run r ON r.id = t.run_id"
-            " WHERE t.due_at <= %s AND r.status IN ('running', 'waiting') AND r.queue = %s ORDER BY t.due_at LIMIT %s",
-            [now, queue, limit],
+            # The timers of a run that waits for a message batch stand still (advancing).
+            " WHERE t.due_at <= %s AND r.status IN ('running', 'waiting') AND r.queue = %s"
+            " AND NOT (r.queue = 'trials' AND r.open_calls > 0 AND r.policy LIKE %s) ORDER BY t.due_at LIMIT %s",
+            [now, queue, '%"in_batches":true%', limit],
         )
         runs.update(dict.fromkeys(row[0] for row in cursor.fetchall()))
     return list(runs)

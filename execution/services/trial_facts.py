@@ -8,14 +8,15 @@ its counted pairs, a row of a list nothing beside its own columns.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.db.models import Count, QuerySet
 
 from execution.models import ShadowShare, Trial, TrialLook, TrialPair
 from execution.models.trial import TrialMode
-from execution.services import counting, examining, promoting
+from execution.services import batching, counting, examining, promoting
+from execution.services.promoting import Adoption
 from execution.services.reporting import subject_of
 from execution.shadow.assessment import Course, Estimate, thresholds
 from execution.shadow.contrast import RULES, Metric
@@ -59,6 +60,7 @@ class TrialPage:
     broken: tuple[str, ...]  # guardrails proven broken
     missing: list[tuple[int, str]]  # position and reason
     adoption_obstacle: str  # "" where the candidate can be adopted
+    adoption: Adoption | None  # what adopting would do; None where it cannot be adopted
     watch: ShadowShare | None  # the watch that it opened, or that it is
     simulated: bool
     judge: dict[str, Any] | None  # what it is told and how its examination went; None where none is asked
@@ -95,7 +97,8 @@ def trial_page(trial: Trial) -> TrialPage:
         excluded=found.verdict.excluded,
         broken=found.verdict.broken,
         missing=list(counted.exclude(missing="").values_list("position", "missing")[:200]),
-        adoption_obstacle=promoting.obstacle(trial),
+        adoption_obstacle=(obstacle := promoting.obstacle(trial)),
+        adoption=None if obstacle else promoting.adoption_of(trial),
         watch=watch_of(trial),
         simulated=promoting.is_simulated(trial),
         judge=examining.facts_of(trial),
@@ -175,6 +178,7 @@ def trial_json(trial: Trial) -> dict[str, Any]:
         "profile": trial.profile,
         "backend": trial.backend,
         "recorded": trial.recorded,
+        "in_batches": trial.in_batches,
         "share": trial.share or None,
         "pairs": {
             "most": trial.plan["n_max"],
@@ -208,6 +212,8 @@ def trial_detail(trial: Trial) -> dict[str, Any]:
         "plan": trial.plan,
         "caps": trial.caps,
         "repeats": trial.repeats,
+        "at_once": trial.at_once,
+        "batches": batching.facts(trial.pk) if trial.in_batches else None,
         "success_when": trial.success_when,
         "score": trial.score,
         "progress": page.progress,
@@ -222,6 +228,8 @@ def trial_detail(trial: Trial) -> dict[str, Any]:
         "simulated": page.simulated,
         "judge": page.judge,
         "adoption_obstacle": page.adoption_obstacle or None,
+        "adoption": None if page.adoption is None else asdict(page.adoption),
+        "adopted_version": trial.adopted_version.version if trial.adopted_version else None,
         "watch": None if page.watch is None else watch_json(page.watch),
         "report": f"/api/v1/trials/{trial.pk}/report" if trial.status == "decided" and trial.outcome else None,
     }

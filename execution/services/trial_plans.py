@@ -9,6 +9,8 @@ The plan of a trial: a profile, and what the control's own document asks for.
       margins: {success: 0.05, cost: 0.10, quality: 0.02}
       automatic: true          # a verdict in its favour moves `stable` by itself
       share: 0.2               # of real runs that stay shadowed after a promotion
+      mode: scheduled          # looked at only at planned numbers of pairs
+      looks: [50, 100, 200]    # these; without them five equal ones
       judge: Which answer is more helpful and makes no false statement?
 
 It is the control's section that counts: a candidate does not loosen the rules
@@ -19,13 +21,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from django.db.models import Avg
 
 from execution.models import Run
 from execution.shadow.contrast import Metric
 from execution.shadow.errors import PlanInvalid
-from execution.shadow.plan import PROFILES, TrialPlan
+from execution.shadow.plan import PROFILES, Mode, TrialPlan
 from execution.shadow.planning import expected_pairs
 from opl.script.values import is_number
 from registry.models import PatternVersion
@@ -45,6 +48,8 @@ class Wishes:
     margins: Mapping[str, float] | None = None  # metric → margin
     automatic: bool = False
     share: float = 0.10
+    scheduled: bool = False  # looked at only at planned numbers of pairs
+    looks: tuple[int, ...] = ()  # these numbers; () for five equal ones
     judge: str = ""  # criteria of a judge that is asked which answer it prefers
 
 
@@ -65,8 +70,34 @@ def wishes_of(version: PatternVersion) -> Wishes:
         profile=profile if profile in PROFILES else "",
         margins=numbers,
         automatic=section.get("automatic") is True and section.get("method") == METHOD,
+        scheduled=section.get("mode") == Mode.SCHEDULED.value,
+        looks=_whole_numbers(section.get("looks")),
         judge=section["judge"].strip()[:MOST_CRITERIA] if isinstance(section.get("judge"), str) else "",
         share=float(share) if isinstance(share, int | float) and is_number(share) and 0.0 < share <= 1.0 else 0.10,
+    )
+
+
+def _whole_numbers(value: Any) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, list) and all(type(each) is int for each in value) else ()
+
+
+def scheduled(plan: TrialPlan, looks: tuple[int, ...] = ()) -> TrialPlan:
+    """
+    The plan as a group-sequential one; with looks of its own its size is the last of them.
+
+    Raises:
+        PlanInvalid: the looks are not ascending, or too many.
+    """
+    if not looks:
+        return replace(plan, mode=Mode.SCHEDULED, looks=())
+    size = looks[-1]
+    return replace(
+        plan,
+        profile=plan.profile if size == plan.n_max else "custom",
+        mode=Mode.SCHEDULED,
+        looks=looks,
+        n_max=size,
+        n_min=max(min(plan.n_min, size), 1),
     )
 
 
@@ -82,6 +113,7 @@ def plan_for(
     scored: bool,
     strata: tuple[str, ...] = (),
     judged: bool = False,
+    timed: bool = True,
 ) -> TrialPlan:
     """
     The plan of a profile with the control's own margins.
@@ -89,6 +121,7 @@ def plan_for(
     Args:
         scored: whether a score is at hand, so that quality is measured.
         judged: whether a judge is asked which answer it prefers.
+        timed: whether the time of answers says anything; in message batches it does not.
 
     Raises:
         PlanInvalid: no such profile, or margins that no trial can run with.
@@ -96,6 +129,8 @@ def plan_for(
     metrics = [Metric.SUCCESS, Metric.QUALITY, Metric.COST, Metric.TOKENS, Metric.LATENCY]
     if not scored:
         metrics.remove(Metric.QUALITY)
+    if not timed:
+        metrics.remove(Metric.LATENCY)
     if judged:
         metrics.insert(metrics.index(Metric.COST), Metric.PREFERENCE)
     plan = TrialPlan.of_profile(profile, metrics=metrics, strata=strata)

@@ -20,7 +20,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
+from django.db.models.functions import Greatest
 
 from execution import states
 from execution.agents import roster
@@ -28,15 +29,16 @@ from execution.errors import BackendLacksTools, RunFinished, TrialNotPossible, T
 from execution.models import Run, ShadowShare, Trial, TrialInput, TrialPair
 from execution.models.stored import BlobWriter
 from execution.models.trial import TrialMode
-from execution.services import checking, controlling, examining, hints, judging, preferring, trial_inputs
+from execution.services import batching, checking, controlling, examining, hints, judging, preferring, trial_inputs
+from execution.services.batching import LEAST_RUN_SECONDS, RUN_SECONDS
 from execution.services.clock import to_ms
 from execution.services.isolating import TRIALS
 from execution.services.preferring import Judge
 from execution.services.trial_inputs import GivenInput
-from execution.services.trial_plans import plan_for, usual_profile
+from execution.services.trial_plans import plan_for, scheduled, usual_profile, wishes_of
 from execution.shadow import enrolment
 from execution.shadow.errors import PlanInvalid
-from execution.shadow.plan import TrialPlan
+from execution.shadow.plan import Mode, TrialPlan
 from execution.shadow.report import plan_to_json
 from registry.models import Pattern, PatternVersion
 from registry.services import audit
@@ -45,7 +47,10 @@ DEFAULT_CAPS: dict[str, float] = {"tokens": 200_000, "cost_usd": 2.0, "seconds":
 DEFAULT_SHARE = 0.10
 RECORDED = "recorded"
 MOST_REPEATS = 20
+AT_ONCE = 8
 MOST_AT_ONCE = 64
+AT_ONCE_IN_BATCHES = 100  # a batch of a few questions takes as long as one of thousands
+MOST_IN_BATCHES = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +77,13 @@ def start_trial(
     inputs: Sequence[GivenInput] = (),
     profile: str = "",
     plan: TrialPlan | None = None,
+    test: str = "",
+    looks: Sequence[int] = (),
     backend: str = "",
     caps: Mapping[str, Any] | None = None,
     repeats: int = 1,
-    at_once: int = 8,
+    at_once: int | None = None,
+    in_batches: bool = False,
     share: float = DEFAULT_SHARE,
     budget: Budget | None = None,
     success_when: str = "",
@@ -92,9 +100,14 @@ def start_trial(
         inputs: of a batch; () for one input that is all defaults.
         profile: quick, standard or strict; "" for what the control's ``verification:`` says, else standard.
         plan: replaces the profile; its ``n_max`` is cut to the inputs there are.
+        test: ``always`` (the e-process) or ``scheduled`` (planned looks only); "" for what the control says.
+        looks: of a scheduled test, pairs at each; the last is its size. () for five equal ones.
         backend: agents of both arms, "" for the default, ``recorded`` for answers of the inputs' own runs.
         caps: limits of each run, the same for both arms.
         repeats: runs of each arm on one input.
+        at_once: pairs under way at the same time; None for 8, in batches 100.
+        in_batches: questions to agents go in message batches, at half the price and within a day; then latency is
+            not measured.
         share: of real runs that a live trial shadows, above 0 and up to 1.
         success_when, score: what both arms are judged by; "" for the control's own words.
         judge: is asked which arm answered better, once it has been examined; None for what the control's
@@ -105,7 +118,8 @@ def start_trial(
         TrialRefused: names the field at fault.
         NotExecutable, BackendUnknown, BackendLacksTools, InputsRefused: as starting a run.
     """
-    _check(mode=mode, user=user, control=control, repeats=repeats, at_once=at_once, share=share)
+    at_once = at_once or (AT_ONCE_IN_BATCHES if in_batches else AT_ONCE)
+    _check(mode=mode, in_batches=in_batches, user=user, control=control, repeats=repeats, at_once=at_once, share=share)
     own_success, own_score = judging.own_criterion(control.pk)
     success_when, score = success_when or own_success, score or own_score
     for name, expression in (("success_when", success_when), ("score", score)):
@@ -122,10 +136,16 @@ def start_trial(
     profile = profile or usual_profile(control)
     strata = tuple(dict.fromkeys(one.stratum for one in given if one.stratum))
     scored = bool(score) or (judge is not None and judge.quality is True)
-    wanted = plan or _planned(control, profile, scored, strata, judged=judge is not None)
+    if in_batches:
+        _check_batches(base, judge, caps or {})
+    wanted = plan or _planned(control, profile, scored, strata, judged=judge is not None, timed=not in_batches)
+    if plan is None:
+        wanted = _looked_at(wanted, control, test, tuple(looks))
     count = wanted.n_max
     if mode == TrialMode.BATCH and not roster.backend(base).capabilities.simulated:
         count = min(count, len(given))
+    if plan is None and looks and count < looks[-1]:
+        raise TrialRefused("looks", f"the last look is at {looks[-1]} pairs, and there are {count} inputs")
     wanted = _cut(wanted, count)
     limits = budget or (Budget() if mode == TrialMode.BATCH else LIVE_BUDGET)
     seed, salt = secrets.token_bytes(enrolment.SEED_BYTES), secrets.token_bytes(enrolment.SEED_BYTES)
@@ -141,7 +161,8 @@ def start_trial(
         success_when=success_when,
         score=score,
         judge=None if judge is None else preferring.kept(judge),
-        caps=_caps(caps or {}),
+        caps=_caps(caps or {}, in_batches=in_batches),
+        in_batches=in_batches,
         repeats=repeats,
         at_once=at_once,
         share=share if mode != TrialMode.BATCH else 0.0,
@@ -179,13 +200,18 @@ def start_trial(
     return trial
 
 
-def _check(*, mode: str, user: Any, control: PatternVersion, repeats: int, at_once: int, share: float) -> None:
+def _check(
+    *, mode: str, user: Any, control: PatternVersion, repeats: int, at_once: int, share: float, in_batches: bool
+) -> None:
     if mode not in TrialMode.values:
         raise TrialRefused("mode", "use batch or live")
     if not 1 <= repeats <= MOST_REPEATS:
         raise TrialRefused("repeats", f"give 1 to {MOST_REPEATS} runs of each arm on one input")
-    if not 1 <= at_once <= MOST_AT_ONCE:
-        raise TrialRefused("at_once", f"give 1 to {MOST_AT_ONCE} pairs at the same time")
+    most = MOST_IN_BATCHES if in_batches else MOST_AT_ONCE
+    if not 1 <= at_once <= most:
+        raise TrialRefused("at_once", f"give 1 to {most} pairs at the same time")
+    if in_batches and mode != TrialMode.BATCH:
+        raise TrialRefused("in_batches", "a live trial answers as its callers' runs do; batches take up to a day")
     if mode == TrialMode.BATCH:
         return
     if not (math.isfinite(share) and 0.0 < share <= 1.0):
@@ -195,6 +221,16 @@ def _check(*, mode: str, user: Any, control: PatternVersion, repeats: int, at_on
     # A live trial reads what callers put in: whoever answers for the pattern decides about that.
     if user is not None and not control.pattern.owner.can_publish(user):
         raise TrialRefused("mode", f"only publishers of {control.pattern.owner} may shadow its real runs")
+
+
+def _check_batches(base: str, judge: Judge | None, caps: Mapping[str, Any]) -> None:
+    """Raise TrialRefused unless all that is asked can go in batches, and has the time."""
+    for alias in dict.fromkeys([base, *([judge.backend] if judge is not None and judge.backend else [])]):
+        if not batching.takes_batches(alias):
+            raise TrialRefused("in_batches", f"the agents {alias} take no message batches")
+    seconds = caps.get("seconds", RUN_SECONDS)
+    if isinstance(seconds, int | float) and seconds < LEAST_RUN_SECONDS:
+        raise TrialRefused("caps", f"a batch takes up to a day: give runs at least {LEAST_RUN_SECONDS} seconds")
 
 
 def _agents(backend: str, given: Sequence[GivenInput]) -> tuple[str, bool]:
@@ -211,12 +247,27 @@ def _agents(backend: str, given: Sequence[GivenInput]) -> tuple[str, bool]:
 
 
 def _planned(
-    control: PatternVersion, profile: str, scored: bool, strata: tuple[str, ...], *, judged: bool
+    control: PatternVersion, profile: str, scored: bool, strata: tuple[str, ...], *, judged: bool, timed: bool
 ) -> TrialPlan:
     try:
-        return plan_for(control=control, profile=profile, scored=scored, strata=strata, judged=judged)
+        return plan_for(control=control, profile=profile, scored=scored, strata=strata, judged=judged, timed=timed)
     except PlanInvalid as error:
         raise TrialRefused("profile", str(error)) from None
+
+
+def _looked_at(plan: TrialPlan, control: PatternVersion, test: str, looks: tuple[int, ...]) -> TrialPlan:
+    """The plan, looked at always or at planned moments only."""
+    wishes = wishes_of(control)
+    if test not in ("", *Mode):
+        raise TrialRefused("test", f"use {' or '.join(Mode)}")
+    if looks and test == Mode.ALWAYS:
+        raise TrialRefused("looks", "a test that may be looked at always has no planned looks")
+    if not (looks or test == Mode.SCHEDULED or (not test and wishes.scheduled)):
+        return plan
+    try:
+        return scheduled(plan, looks or (() if test else wishes.looks))
+    except PlanInvalid as error:
+        raise TrialRefused("looks", str(error)) from None
 
 
 def _cut(plan: TrialPlan, pairs: int) -> TrialPlan:
@@ -226,8 +277,8 @@ def _cut(plan: TrialPlan, pairs: int) -> TrialPlan:
     return replace(plan, profile="custom", n_max=pairs, n_min=min(plan.n_min, pairs), looks=())
 
 
-def _caps(given: Mapping[str, Any]) -> dict[str, Any]:
-    caps = {**DEFAULT_CAPS, **given}
+def _caps(given: Mapping[str, Any], *, in_batches: bool) -> dict[str, Any]:
+    caps = {**DEFAULT_CAPS, **({"seconds": RUN_SECONDS} if in_batches else {}), **given}
     checking.checked_policy({"limits": caps})
     return caps
 
@@ -309,6 +360,11 @@ def pause(*, trial: Trial, now: datetime, note: str = "") -> Trial:
 def resume(*, trial: Trial, now: datetime) -> Trial:
     """Go on. Raises TrialNotPossible."""
     moved = _move(trial, "resume", now, note="")
+    if moved.mode == TrialMode.LIVE:
+        # What callers ran meanwhile passes unshadowed: a pause is no backlog.
+        newest = Run.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        Trial.objects.filter(pk=moved.pk).update(last_run=Greatest(F("last_run"), newest))
+        moved.refresh_from_db()
     for exam in Trial.objects.filter(follows=trial, mode=TrialMode.EXAM, status=states.TrialStatus.PAUSED):
         resume(trial=exam, now=now)
     hints.trial_ready(trial.pk)
@@ -368,8 +424,9 @@ def drop_pairs(trial_id: int) -> None:
 
 
 def end_runs(trial_id: int, now: int) -> int:
-    """Cancel what still runs for pairs that will not count; real runs are nobody's here."""
-    alive = Run.objects.alive().filter(queue=TRIALS, arms__pair__trial_id=trial_id, arms__pair__status="dropped")
+    """Cancel what still runs for pairs that will not count, or are missing; real runs are nobody's here."""
+    lost = Q(arms__pair__status="dropped") | (Q(arms__pair__status="settled") & ~Q(arms__pair__missing=""))
+    alive = Run.objects.alive().filter(lost, queue=TRIALS, arms__pair__trial_id=trial_id)
     count = 0
     for run_id in list(alive.values_list("pk", flat=True)[:200]):
         with contextlib.suppress(RunFinished):

@@ -134,6 +134,8 @@ def _end(request: Request, peer_pk: int) -> Answer:
 def _start_waiting(peer: Peer, seconds: int) -> None:
     now = timezone.now()
     free = Q(waiting_until__isnull=True) | Q(waiting_until__lt=now)
+    longest = now + timedelta(seconds=limits.WAIT_SECONDS + 1)
+    free |= Q(waiting_until__gt=longest)  # nobody waits that long: it began under a wrong clock
     until = now + timedelta(seconds=seconds + 1)
     if not Peer.objects.filter(pk=peer.pk).filter(free).update(waiting_until=until):
         raise Refused("quota-exceeded", "one long poll a peer; the other one is still open", seconds)

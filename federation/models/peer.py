@@ -13,7 +13,7 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
-from federation.protocol.backoff import Health
+from federation.protocol.backoff import LONGEST_SECONDS, Health
 from federation.protocol.feed import Cursor
 from federation.protocol.tiers import RULES, Tier
 
@@ -28,6 +28,8 @@ class PeerQuerySet(models.QuerySet["Peer"]):
     def due(self, now: datetime) -> PeerQuerySet:
         """Trusted ones that may be asked now; those that answer come before those that fail."""
         ready = Q(next_try_at__lte=now) | Q(is_poked=True, failures=0)
+        # No wait is that long: it was set while this node's clock was ahead.
+        ready |= Q(next_try_at__gt=now + timedelta(seconds=LONGEST_SECONDS))
         return self.trusted().exclude(base_url="").filter(ready).order_by("failures", "next_try_at")
 
     def due_for_revocations(self, now: datetime, *, every_seconds: int) -> PeerQuerySet:
@@ -52,6 +54,7 @@ class Peer(models.Model):
     asked_them_at = models.DateTimeField(null=True, blank=True, help_text="When we sent ours.")
     approved_there = models.BooleanField(default=False, help_text="Its last answer was that of an approved peer.")
     features = models.JSONField(default=list)
+    looked_at = models.DateTimeField(null=True, blank=True, help_text="When its well-known document was read last.")
     created_at = models.DateTimeField()
 
     cursor_epoch = models.CharField(max_length=32, blank=True)

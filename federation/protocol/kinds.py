@@ -26,6 +26,8 @@ WITHDRAWALS = frozenset({"yank", "revoke", "erase"})
 # Kinds no filter may leave out of a feed: missing one of them is a danger, not a taste.
 ALWAYS_SENT = frozenset({"root", "yank", "revoke", "erase", "equivocation"})
 PERIOD_SECONDS = 2_419_200  # a usage period: 28 days, counted from the epoch
+LAST_PERIOD = 100_000  # in the year 9635; beyond it no calendar has a day
+MOST_EPSILON = 1_000_000
 
 Predicate = Mapping[str, Any]
 
@@ -74,7 +76,7 @@ def usage(predicate: Predicate, subject: Subject) -> str:
     cell = get("cell")
     if not isinstance(cell, dict):
         fields.text(cell, "cell", longest=400, empty=True)
-    fields.integer(get("period"), "period")
+    fields.integer(get("period"), "period", most=LAST_PERIOD)
     fields.integer(get("revision"), "revision")
     runs = fields.integer(get("runs"), "runs")
     fields.integer(get("success"), "success", most=runs)
@@ -175,8 +177,8 @@ def _lineage(value: Any, own_digest: str) -> None:
 def _epsilon(value: Any) -> None:
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
-        refuse("epsilon must be a number from 0 on, or null")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MOST_EPSILON:
+        refuse(f"epsilon must be a number from 0 to {MOST_EPSILON}, or null")
 
 
 def _author_or_node(predicate: Predicate) -> str:

@@ -31,9 +31,11 @@ from federation.protocol.problems import Refused
 from federation.protocol.quarantine import Event, State
 from federation.protocol.root import Chain
 from federation.protocol.tiers import RULES, Reannounce
-from federation.services import bulk, consequences, identities, storing
+from federation.services import blocking, bulk, consequences, identities, storing
 from federation.services.identities import chain_of
 
+# Refusals that end when something about the signer changes; a dead letter remembers whom it waits for.
+_WAITS = frozenset({"unknown-key", blocking.CODE})
 ReadLine = tuple[Line | BadLine, "statement.Statement | None", "Refused | None"]
 
 
@@ -59,6 +61,7 @@ class PageKnowledge:
     held: set[str] = field(default_factory=set)
     chains: dict[str, Chain | None] = field(default_factory=dict)
     compromised: dict[str, int | None] = field(default_factory=dict)
+    erased: dict[tuple[str, str, str], str] = field(default_factory=dict)  # release key → digest of the erased text
     by_key: dict[tuple[str, str, str], list[statement.Statement]] = field(default_factory=lambda: defaultdict(list))
     parents: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     claims: dict[UsageKey, Mapping[str, Any]] = field(default_factory=dict)
@@ -78,7 +81,11 @@ class PageKnowledge:
     def _fetch_releases(self, wanted: set[tuple[str, str, str]]) -> None:
         keys = bulk.keys_among(Statement, ("signer", "name", "version"), wanted) if wanted else []
         for row in Statement.objects.filter(kind="release", pk__in=keys):
-            self.by_key[(row.signer, row.name, row.version)].append(row.read())
+            key = (row.signer, row.name, row.version)
+            if row.erased_at is None:
+                self.by_key[key].append(row.read())
+            else:
+                self.erased[key] = row.subject_digest
 
     def add(self, judged: Accepted) -> None:
         """What the page itself teaches."""
@@ -154,9 +161,9 @@ def accept(
     return outcomes
 
 
-def retry_waiting(identities_known: Iterable[str], *, now: datetime) -> list[Outcome]:
-    """Dead letters that waited for a root document which is here now."""
-    letters = list(DeadLetter.objects.filter(code="unknown-key", waits_for__in=set(identities_known))[:5_000])
+def retry_waiting(signers: Iterable[str], *, now: datetime, code: str = "unknown-key") -> list[Outcome]:
+    """Dead letters of these signers that waited for a root document, or for whatever ``code`` says."""
+    letters = list(DeadLetter.objects.filter(code=code, waits_for__in=set(signers))[:5_000])
     return _again(letters, now=now)
 
 
@@ -183,6 +190,7 @@ class _Act:
     own: str
     examine: Callable[[statement.Statement], None] | None
     known: PageKnowledge = field(default_factory=PageKnowledge)
+    blocked: frozenset[str] = field(default_factory=blocking.blocked)
     accepted: list[tuple[Accepted, tuple[str, ...]]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     alive: list[str] = field(default_factory=list)  # keys of dead letters that are none any more
@@ -194,10 +202,14 @@ class _Act:
         if refused is not None or read is None:
             return self._refuse(line, refused or Refused("schema-invalid", "this is no statement"))
         try:
-            judged = acceptance.judge(line, self.known, read=read)
+            if self._is_blocked(read):
+                raise blocking.refusal(read.signer)
+            judged = self._of_the_erased(read) or acceptance.judge(line, self.known, read=read)
             if isinstance(judged, Accepted) and read.kind == "release" and self.examine is not None:
                 self.examine(read)
         except Refused as refusal:
+            if read.kind == "usage" and refusal.code == "equivocation":
+                consequences.distrust(read)
             return self._refuse(line, refusal, signer=read.signer)
         self.alive.append(line.envelope.id)
         if isinstance(judged, Duplicate) and read.kind == "root" and not self.known.holds(read.id):
@@ -207,6 +219,20 @@ class _Act:
         self.known.add(judged)
         self.accepted.append((judged, feed.onward(line.via, self.own)))
         return Outcome(id=line.envelope.id, status="accepted")
+
+    def _is_blocked(self, read: statement.Statement) -> bool:
+        """Whether its author is on the list, and it is not here from before."""
+        is_refused = read.kind in blocking.REFUSED_KINDS and read.signer in self.blocked
+        return is_refused and not self.known.holds(read.id)
+
+    def _of_the_erased(self, read: statement.Statement) -> Duplicate | None:
+        """An erased version never comes back: its own text is nothing new, another text contradicts its tombstone."""
+        digest = self.known.erased.get(read.release_key) if read.kind == "release" else None
+        if digest is None:
+            return None
+        if digest != read.subject.sha256:
+            raise Refused("equivocation", "this version was erased, and its text was another one")
+        return Duplicate(read.id)
 
     def _pinned(self, read: statement.Statement) -> Accepted:
         """A root document that was pinned by a handshake and now stands in a feed: kept as it was proven then."""
@@ -225,7 +251,7 @@ class _Act:
                 raw=raw,
                 code=refusal.code,
                 detail=refusal.detail[:2_000],
-                waits_for=signer if refusal.code == "unknown-key" else "",
+                waits_for=signer if refusal.code in _WAITS else "",
                 created_at=self.now,
             )
         )
@@ -294,7 +320,7 @@ class _Act:
         if self.alive and DeadLetter.objects.exists():
             DeadLetter.objects.filter(key__in=bulk.among(self.alive)).delete()
         DeadLetter.objects.bulk_create(
-            self.dead,
+            list({letter.key: letter for letter in self.dead}.values()),  # one line may stand twice in a page
             update_conflicts=True,
             unique_fields=["key"],
             update_fields=["code", "detail", "waits_for", "created_at"],

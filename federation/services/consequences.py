@@ -22,7 +22,7 @@ from federation.protocol.kinds import WITHDRAWALS
 from federation.protocol.quarantine import TRANSITIONS, Event
 from federation.protocol.root import Chain
 from federation.services import bulk
-from registry.models import LineageEdge, PatternVersion, StoredDocument
+from registry.models import LineageEdge, PatternVersion
 from registry.services import audit, yanking
 
 
@@ -74,10 +74,10 @@ def compromised_since(identities: Iterable[str]) -> dict[str, int]:
 
 def withdraw(withdrawal: Statement, target: Statement, *, now: datetime) -> None:
     """Let a yank, revocation or erasure act on its target, or mark it as advice."""
-    from federation.services import segmenting
+    from federation.services import erasing
 
     read = withdrawal.read()
-    if target.kind in WITHDRAWALS or acceptance.is_advice(read, target.read()):
+    if target.kind in WITHDRAWALS or read.signer not in (target.signer, target.predicate.get("origin")):
         Statement.objects.filter(pk=withdrawal.pk).update(is_advice=True)
         return
     reason = str(read.predicate.get("reason", "")).strip() or "its author gave no reason"
@@ -85,13 +85,11 @@ def withdraw(withdrawal: Statement, target: Statement, *, now: datetime) -> None
         # Who got the object from us hears from us that it is withdrawn.
         Statement.objects.filter(pk=withdrawal.pk).update(is_announced=True)
     _settle(target, withdrawal.kind, reason, now)
-    for version in _versions_of(target):
+    versions = _versions_of(target)
+    for version in versions:
         _yank(version, f"{withdrawal.kind}: {reason}" if withdrawal.kind != "yank" else reason, now)
-        if withdrawal.kind == "erase":
-            erase_text(version)
     if withdrawal.kind == "erase":
-        Statement.objects.filter(pk=target.pk).update(is_held_back=True)
-        segmenting.forget(target.seq)
+        erasing.erase(target, versions, now=now)
 
 
 def hold_back(rows: Any, reason: str, now: datetime) -> None:
@@ -105,16 +103,6 @@ def hold_back(rows: Any, reason: str, now: datetime) -> None:
             quarantining.step(item, Event.CONTRADICTED, reason=reason, now=now)
         for version in _versions_of(row):
             _yank(version, reason, now)
-
-
-def erase_text(version: PatternVersion) -> None:
-    """Forget the text of an erased version; its name, number and digest stay."""
-    blank: dict[str, Any] = {
-        "source": b"", "program": None, "value": {}, "description": "", "claims": {}, "adaptive_rules": []
-    }  # fmt: skip
-    PatternVersion.objects.filter(pk=version.pk).update(**blank)
-    if not PatternVersion.objects.filter(document=version.document).exclude(pk=version.pk).exists():
-        StoredDocument.objects.filter(pk=version.document_id).update(source=b"", value={}, problems=[])
 
 
 def _release(judged: Accepted, row: Statement, *, now: datetime) -> None:
@@ -181,6 +169,15 @@ def _claim(claim: statements.Statement, row: Statement) -> None:
             "success": told["success"],
             "profile": told["profile"],
             "epsilon": told["epsilon"],
+            "is_contradicted": False,
         },
     )
     statistics.count(kept)
+
+
+def distrust(claim: statements.Statement) -> None:
+    """A node that said two things under one revision of a usage claim is not believed in either."""
+    from federation.services import statistics
+
+    node, digest, cell, period = acceptance.usage_key(claim)
+    statistics.distrust(node=node, digest=digest, cell=cell, period=period)

@@ -20,8 +20,9 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
-from federation.errors import NoIdentity
+from federation.errors import NoIdentity, Unable
 from federation.models import Author, RootDocument, SigningKey, Statement, ThisNode
 from federation.protocol import envelope, keys, root, statement
 from federation.protocol.envelope import Signature
@@ -68,16 +69,23 @@ def new_epoch() -> str:
 
 
 @transaction.atomic
-def restored(*, now: datetime, user: User | None = None) -> ThisNode:
-    """Tell the node that its database was restored: a new epoch, and every peer is reconciled with."""
+def restored(*, now: datetime, user: User | None = None, how: str = "") -> ThisNode:
+    """
+    The database was restored: a new epoch, and every peer is reconciled with.
+
+    Args:
+        how: what told of it; empty where a person did.
+    """
     from federation.models import Peer, Segment
+    from federation.services import remembering
 
     row = ThisNode.objects.select_for_update().get(pk=1)
-    row.epoch = new_epoch()
-    row.save(update_fields=["epoch"])
+    row.epoch, row.doubted_epoch = new_epoch(), ""
+    row.save(update_fields=["epoch", "doubted_epoch"])
     Peer.objects.update(must_recover=True, acked_seq=0, poked_seq=0)
     Segment.objects.all().delete()
-    audit.record(actor=user, action="federation.restored", subject=row.node_id, now=now)
+    audit.record(actor=user, action="federation.restored", subject=row.node_id, now=now, detail={"how": how})
+    transaction.on_commit(remembering.remember)
     return row
 
 
@@ -90,6 +98,48 @@ def author_of(owner: Owner, *, now: datetime) -> Author:
     identity = _create_identity("author", now=now)
     row = Author.objects.create(owner=owner, author_id=identity, created_at=now)
     audit.record(actor=None, action="federation.author-created", subject=identity, owner=owner.name, now=now)
+    return row
+
+
+def holds_keys_of(identity: str) -> bool:
+    """Whether statements of this identity can be signed here; an author may hold the key instead."""
+    return SigningKey.objects.filter(identity=identity, role=Role.PUBLISH, retired_at=None).exists()
+
+
+def self_signing() -> QuerySet[Author]:
+    """Authors of this node who sign with a key of their own."""
+    held = SigningKey.objects.filter(role=Role.PUBLISH, retired_at=None)
+    return Author.objects.exclude(author_id__in=held.values("identity"))
+
+
+@transaction.atomic
+def register_author(owner: Owner, chain: Chain, *, now: datetime, user: User | None = None) -> Author:
+    """
+    Know an owner of this hub by a chain whose keys stay with its author; the same chain, longer, is a rotation.
+
+    Raises:
+        Unable: the owner is known by another identity, or the identity is somebody else's.
+        Refused: the chain does not continue the pinned one.
+    """
+    if chain.latest.owner != "author":
+        raise Unable("these are the root documents of a node, not of an author")
+    row = Author.objects.filter(owner=owner).first()
+    if row is not None and row.author_id != chain.id:
+        raise Unable(f"{owner} is known to other nodes as {row.author_id}; an identity cannot be exchanged")
+    other = Author.objects.filter(author_id=chain.id).exclude(owner=owner).first()
+    if other is not None or owner.kind == Owner.Kind.REMOTE:
+        raise Unable(f"{chain.id} is {other.owner} here" if other else f"{owner} is at home on another node")
+    pinned = chain_of(chain.id)
+    merged = pinned.merged(chain) if pinned is not None else chain
+    pin(merged, now=now)
+    for document in merged.documents:
+        if not Statement.objects.filter(statement_id=document.statement.id).exists():
+            storing.store_own(document.statement, now=now)
+    row = row or Author.objects.create(owner=owner, author_id=chain.id, created_at=now)
+    audit.record(
+        actor=user, action="federation.author-registered", subject=chain.id, owner=owner.name, now=now,
+        detail={"version": merged.latest.version},
+    )  # fmt: skip
     return row
 
 

@@ -23,7 +23,7 @@ from federation.models import EgressEntry, Peer, PushReceipt, RootDocument, Segm
 from federation.protocol import feed, fields, limits, reconcile, strictjson
 from federation.protocol.feed import BadLine, Cursor, Line, Page
 from federation.protocol.problems import Refused
-from federation.services import accepting, quotas, scanning, showing
+from federation.services import accepting, quotas, remembering, scanning, showing
 from federation.services.showing import Viewer
 
 FEATURES = ("zstd", "segments", "reconcile", "wait")
@@ -91,7 +91,11 @@ def judge_changes(query: Mapping[str, str], peer: Peer, node: ThisNode) -> Chang
     try:
         since = feed.judge_since(query.get("since"), epoch=node.epoch, head=node.head)
     except Refused as refusal:
-        if refusal.code == "cursor-reset":
+        if refusal.code == "cursor-reset" and str(query.get("since")).startswith(f"{node.epoch}:"):
+            # It stands where this feed has not been yet: it has seen what a restored database has forgotten, or it lies.
+            remembering.doubt(node)
+            Peer.objects.filter(pk=peer.pk).update(must_recover=True)
+        elif refusal.code == "cursor-reset":
             # It read on in a feed that a restored database has forgotten: it may hold what was lost here.
             Peer.objects.filter(pk=peer.pk).exclude(cursor_epoch="").update(must_recover=True)
         raise

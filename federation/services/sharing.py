@@ -20,9 +20,10 @@ from typing import Any
 from django.db import transaction
 
 from federation.errors import NothingToSend
-from federation.models import Audience, SharedVersion, Statement
+from federation.models import Audience, Author, SharedVersion, Statement
 from federation.protocol import fields, kinds, limits
 from federation.protocol import statement as statements
+from federation.protocol.keys import SecretKey
 from federation.protocol.kinds import Subject
 from federation.protocol.problems import NotFederable, Refused
 from federation.services import identities, scanning, storing
@@ -31,6 +32,8 @@ from registry.models import LineageEdge, Owner, Pattern, PatternVersion, User, V
 from registry.services import audit
 
 NOTICED_AT_ONCE = 500
+NEW_AUTHOR = "opla1… (made when the first release of this owner is signed)"
+WAITS = "its author signs it: `manage.py author prepare`, sign it where the key is, `manage.py author submit`"
 _OPERATIONS = {
     LineageEdge.Op.TRANSLATE: "translate",
     LineageEdge.Op.MERGE: "merge",
@@ -60,6 +63,7 @@ def candidates() -> Any:
         .exclude(published_via=Via.LIBRARY)
         .exclude(pattern__owner__kind=Owner.Kind.REMOTE)
         .exclude(pattern__visibility=Pattern.Visibility.PRIVATE)
+        .exclude(pattern__owner__in=identities.self_signing().values("owner"))  # these wait for their signature
         .select_related("pattern__owner")
         .order_by("pk")
     )
@@ -90,10 +94,13 @@ def share(version: PatternVersion, *, now: datetime) -> SharedVersion:
     if not looked.leaves:
         return _keep_back(version, looked.reason, looked.findings, now=now)
     author = identities.author_of(version.pattern.owner, now=now)
-    subject = Subject(looked.predicate["name"], version.digest)
+    if not identities.holds_keys_of(author.author_id):
+        raise NothingToSend(str(version), WAITS)
+    predicate = looked.predicate | {"author": author.author_id}
+    subject = Subject(predicate["name"], version.digest)
     keys = identities.publish_keys(author.author_id)[:1]
     try:
-        signed = statements.sign("release", looked.predicate, subject=subject, signers=keys)
+        signed = statements.sign("release", predicate, subject=subject, signers=keys)
     except (NotFederable, Refused) as error:
         return _keep_back(version, f"not-federable: {getattr(error, 'reason', '') or error}", (), now=now)
     statement = storing.store_own(signed, now=now, audience=audience_of(version.pattern))
@@ -107,7 +114,7 @@ def share(version: PatternVersion, *, now: datetime) -> SharedVersion:
 
 
 def preview(version: PatternVersion, *, now: datetime) -> Preview:
-    """What sharing a version would send, or why it would not; stores nothing but the author's identity."""
+    """What sharing a version would send, or why it would not; stores nothing, not even a first author's keys."""
     private = set(identities.node().private_topics) & set(version.pattern.tags)
     if private:
         return _kept(version, f"its topic {sorted(private)[0]} is private here")
@@ -127,8 +134,10 @@ def preview(version: PatternVersion, *, now: datetime) -> Preview:
             f"{secrets[0]['message']} in line {secrets[0]['line']}; remove it and publish again",
             looked.findings,
         )
-    author = identities.author_of(version.pattern.owner, now=now)
-    predicate = release_predicate(version, author=author.author_id, semantic_digest=document.semantic_digest, now=now)
+    author = Author.objects.filter(owner=version.pattern.owner).values_list("author_id", flat=True).first()
+    predicate = release_predicate(
+        version, author=author or NEW_AUTHOR, semantic_digest=document.semantic_digest, now=now
+    )
     return Preview(version=version, leaves=True, reason="", findings=looked.findings, predicate=predicate)
 
 
@@ -204,8 +213,9 @@ def withdraw(version: PatternVersion, *, kind: str, reason: str, now: datetime, 
 def _withdraw(shared: SharedVersion, *, kind: str, reason: str, now: datetime) -> Statement:
     target = shared.statement
     assert target is not None
+    by, keys = _withdrawing(target.signer)
     predicate = {
-        "author": target.signer,
+        **by,
         "target": target.statement_id,
         "reason": reason[:2_000],
         "successor": _successor(shared.pattern_version),
@@ -215,13 +225,22 @@ def _withdraw(shared: SharedVersion, *, kind: str, reason: str, now: datetime) -
         kind,
         predicate,
         subject=Subject(target.subject_name, target.statement_id),
-        signers=identities.publish_keys(target.signer)[:1],
+        signers=keys,
     )
     statement = storing.store_own(signed, now=now, audience=target.audience)
     if shared.withdrawal is None:
         shared.withdrawal = statement
         shared.save(update_fields=["withdrawal"])
     return statement
+
+
+def _withdrawing(author: str) -> tuple[dict[str, str], list[SecretKey]]:
+    """Who signs a withdrawal here: the author, or this node as the origin where the author keeps the key."""
+    keys = identities.publish_keys(author)[:1]
+    if keys:
+        return {"author": author}, keys
+    own = identities.node().node_id
+    return {"node": own}, identities.publish_keys(own)[:1]
 
 
 def _successor(version: PatternVersion) -> str | None:

@@ -124,4 +124,12 @@ def number() -> int:
             cursor.executemany("UPDATE federation_statement SET seq = %s WHERE id = %s", pairs)
         node.head += len(ids)
         node.save(update_fields=["head"])
+        transaction.on_commit(_remember)
     return node.head
+
+
+def _remember() -> None:
+    """Outside of the database, so that an older one is noticed."""
+    from federation.services import remembering
+
+    remembering.remember()

@@ -14,6 +14,7 @@ Source: OPL-Fed/1, "Feed rules".
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -25,14 +26,38 @@ from django.db.models import Q
 from federation import transport
 from federation.errors import FederationError, PeerMisbehaved, PeerRefused, SwitchedOff, TransportFailure, Unable
 from federation.models import Peer, RootDocument, Statement
-from federation.protocol import feed, fields, limits, pushing, session, strictjson
-from federation.protocol.exchange import Answer, Ask, Session, Settled, Summary, Take, Transport, drive, fetched
-from federation.protocol.feed import BadLine, Cursor, Line
-from federation.services import accepting, identities, quotas, receiving, showing, trusting
+from federation.protocol import limits, pushing, session, strictjson
+from federation.protocol.exchange import (
+    AheadTransport,
+    Answer,
+    Ask,
+    Session,
+    Settled,
+    Summary,
+    Take,
+    Transport,
+    drive,
+)
+from federation.protocol.feed import Cursor, Line
+from federation.protocol.problems import Refused
+from federation.services import (
+    accepting,
+    backfilling,
+    bulk,
+    identities,
+    quotas,
+    receiving,
+    remembering,
+    showing,
+    trusting,
+)
 from federation.services.showing import Viewer
+
+log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 60  # between two looks at a peer that said nothing
 LEASE = timedelta(seconds=180)
+LOOKED_EVERY = timedelta(days=1)  # between two readings of a peer's well-known document
 Progress = Callable[[str, int], None]  # what, how many so far
 
 
@@ -94,13 +119,14 @@ def sync(peer: Peer, *, now: datetime, progress: Progress = _silent, carrier: Tr
     report = Report(peer=peer)
     try:
         _judge_ready(peer)
-        through = carrier or trusting.connect(peer)
+        if carrier is None:
+            _look_again(peer, now)
         try:
-            pull(peer, through, report, now=now, progress=progress)
+            _pull(peer, carrier, report, now=now, progress=progress)
         except TransportFailure as failure:
             if "unknown key" not in failure.reason or carrier is not None or not trusting.refresh_roots(peer, now=now):
                 raise
-            pull(peer, trusting.connect(peer), report, now=now, progress=progress)
+            _pull(peer, None, report, now=now, progress=progress)
     except CursorMoved:
         pass
     except (TransportFailure, PeerRefused, PeerMisbehaved, SwitchedOff, Unable) as error:
@@ -110,26 +136,67 @@ def sync(peer: Peer, *, now: datetime, progress: Progress = _silent, carrier: Tr
     return report
 
 
-def pull(peer: Peer, through: Transport, report: Report, *, now: datetime, progress: Progress = _silent) -> Summary:
-    """Read a peer's feed to its end, after a reset by comparing sets first."""
+def _pull(peer: Peer, carrier: Transport | None, report: Report, *, now: datetime, progress: Progress) -> None:
+    if carrier is not None:
+        pull(peer, carrier, report, now=now, progress=progress)
+        return
+    with transport.ReadingAhead(trusting.connect(peer)) as through:
+        pull(peer, through, report, now=now, progress=progress, ahead=through)
+
+
+def _look_again(peer: Peer, now: datetime) -> None:
+    """Once a day, and before the first exchange: what it can do. Where that is not to be had, the exchange goes on."""
+    if peer.looked_at is not None and now - peer.looked_at < LOOKED_EVERY:
+        return
+    try:
+        trusting.look_again(peer, now=now)
+    except (Refused, TransportFailure) as error:
+        log.info("the well-known document of %s was not read: %s", peer, error)
+
+
+def pull(
+    peer: Peer,
+    through: Transport,
+    report: Report,
+    *,
+    now: datetime,
+    progress: Progress = _silent,
+    ahead: AheadTransport | None = None,
+) -> Summary:
+    """
+    Read a peer's feed to its end, after a reset by comparing sets first.
+
+    Args:
+        ahead: ``through`` once more, where it may fetch while lines are stored.
+    """
     own = identities.node().node_id
     expected: list[Cursor | None] = [peer.cursor]
+    returned: list[str] = []  # ids that were not here
 
     def take(step: Take) -> None:
-        report.add(store(peer, step, expected=expected[0], now=now))
+        outcomes = store(peer, step, expected=expected[0], now=now)
+        report.add(outcomes)
+        returned.extend(each.id for each in outcomes if each.id is not None and each.status == "accepted")
         if step.cursor is not None:
             expected[0] = step.cursor
         progress("received", report.lines)
 
     if peer.must_recover:
         found = drive(session.recover(showing.held_ids(), sender=peer.node_id, own=own), through, take=take)
+        _judge_returned(returned)
         _offer_lost(peer, found, through, report, now=now)
     elif peer.cursor is None and "segments" in peer.features:
-        _backfill(peer, through, take, own=own)
+        backfilling.backfill(peer, through, take, own=own, is_spent=lambda: quotas.is_spent(peer, now=now), ahead=ahead)
     reading = session.sync(expected[0], held=showing.held_ids, sender=peer.node_id, own=own, limit=limits.PAGE_ITEMS)
-    summary = drive(_within_quota(reading, peer, now=now), through, take=take)
+    summary = drive(_within_quota(reading, peer, now=now), through, take=take, ahead=ahead)
     report.cursor = str(summary.cursor or "")
     return summary
+
+
+def _judge_returned(ids: Sequence[str]) -> None:
+    """What a peer gave back may prove that this database is an older one."""
+    rows = Statement.objects.filter(statement_id__in=bulk.among(ids)).order_by().values_list("signer", flat=True)
+    remembering.judge_returned(list(rows.distinct()))
 
 
 def _within_quota(reading: Session, peer: Peer, *, now: datetime) -> Session:
@@ -294,66 +361,13 @@ def _offer_lost(peer: Peer, found: Summary, through: Transport, report: Report, 
         report.pushed += drive(pushing.push(lines), through).accepted
 
 
-# ---------------------------------------------------------------- segments
-
-
-def _backfill(peer: Peer, through: Transport, take: Callable[[Take], None], *, own: str) -> None:
-    """A first meeting: read the peer's immutable segments, then go on from where they end."""
-    listed = fields.obj(strictjson.loads(fetched(through.fetch(Ask(method="GET", path="/fed/v1/segments"))).body), "it")
-    entries = listed.get("segments")
-    if not isinstance(entries, list) or not entries:
-        return
-    epoch = _epoch_of(through)
-    last = 0
-    for entry in entries[:2_000]:
-        told = fields.obj(entry, "a segment")
-        if fields.integer(told.get("first"), "first", least=1) != last + 1:
-            return
-        last = fields.integer(told.get("last"), "last", least=last + 1)
-        name = fields.digest(told.get("sha256"), "sha256")
-        body = fetched(through.fetch(Ask(method="GET", path=f"/fed/v1/segments/{name}"))).body
-        opened = transport.unpacked(body, largest=transport.SEGMENT_BYTES)
-        for part, end in _parts(opened, last):
-            lines = tuple(_placed(line, sender=peer.node_id, own=own) for line in part)
-            take(Take(lines=lines, cursor=Cursor(epoch, end)))
-
-
-def _epoch_of(through: Transport) -> str:
-    """The epoch a feed is in now, from a page of one line."""
-    answer = fetched(through.fetch(Ask(method="GET", path="/fed/v1/changes?limit=1&kinds=root")))
-    return Cursor.read(answer.headers.get("opl-cursor", "")).epoch
-
-
-def _parts(opened: bytes, last: int) -> Iterable[tuple[list[Line | BadLine], int]]:
-    """A segment in pages; the last of them ends where the segment does."""
-    raws = [raw for raw in opened.split(b"\n") if raw.strip()]
-    for start in range(0, len(raws), limits.PAGE_ITEMS):
-        part = b"\n".join(raws[start : start + limits.PAGE_ITEMS])
-        found = list(_lines(part))
-        is_last = start + limits.PAGE_ITEMS >= len(raws)
-        numbers = [line.seq for line in found if line.seq is not None]
-        yield found, last if is_last or not numbers else max(numbers)
-
-
-def _lines(part: bytes) -> Iterable[Line | BadLine]:
-    for raw in part.split(b"\n"):
-        yield from feed.read_lines(raw, numbered=True, most=1)
-
-
-def _placed(line: Line | BadLine, *, sender: str, own: str) -> Line | BadLine:
-    if isinstance(line, Line) and own in line.via:
-        return BadLine(line.seq, line.to_bytes(), "schema-invalid", "this statement has been here before")
-    if isinstance(line, Line) and line.via[-1] != sender:
-        return BadLine(line.seq, line.to_bytes(), "schema-invalid", "the sender must be the last in via")
-    return line
-
-
 # ---------------------------------------------------------------- health
 
 
 def claim(peer: Peer, *, now: datetime) -> bool:
     """Take the peer for one exchange; False where somebody else has it."""
     free = Q(busy_until__isnull=True) | Q(busy_until__lt=now)
+    free |= Q(busy_until__gt=now + LEASE)  # no lease is that long: it was taken under a wrong clock
     return bool(Peer.objects.filter(pk=peer.pk).filter(free).update(busy_until=now + LEASE))
 
 

@@ -10,7 +10,7 @@ Source: OPL-Fed/1, "Identity", "Trust and quarantine"; "peer-requests".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,7 +28,7 @@ from federation.protocol.exchange import Ask, refusal
 from federation.protocol.problems import Refused
 from federation.protocol.root import MOST_VERSIONS, Chain
 from federation.protocol.tiers import Tier
-from federation.services import accepting, consequences, identities
+from federation.services import accepting, consequences, identities, statistics
 from federation.transport import PeerTransport
 from registry.models import User
 from registry.outgoing import Answer as RawAnswer
@@ -86,7 +86,7 @@ def meet(url: str) -> Met:
     return Met(
         chain=chain,
         base_url=fields.text(told.get("base_url"), "base_url", longest=300).rstrip("/"),
-        features=tuple(str(each)[:100] for each in told.get("features", ())[:50]),
+        features=_features(told),
         contact=str(told.get("contact", ""))[:500],
     )
 
@@ -124,20 +124,31 @@ def add(
         raise WrongFingerprint(fingerprint, met.chain.fingerprint)
     if met.chain.id == identities.node().node_id:
         raise Unable("that is this node itself")
-    peer = _keep(met.chain, base_url=met.base_url, now=now)
-    peer.features, peer.contact = list(met.features), peer.contact or met.contact
-    peer.label = label or peer.label or (urlsplit(met.base_url).hostname or "")[:100]
-    peer.asked_them_at = now
-    peer.save(update_fields=["features", "contact", "label", "asked_them_at"])
-    audit.record(actor=user, action="peer.added", subject=peer.node_id, now=now, detail={"url": met.base_url})
-    if tier is not None:
-        set_tier(peer, tier, now=now, user=user, reason="approved when it was added")
-    introduce(peer, now=now, message=message)
+    # Asked before anything is stored: where they cannot be reached, nothing is half known here.
+    state = send_request(met.base_url, met.chain.latest.transport_keys, message=message)
+    with transaction.atomic():
+        peer = _keep(met.chain, base_url=met.base_url, now=now)
+        peer.label = label or peer.label or (urlsplit(met.base_url).hostname or "")[:100]
+        peer.contact = met.contact or peer.contact
+        peer.asked_them_at, peer.approved_there = now, state == "approved"
+        peer.save(update_fields=["contact", "label", "asked_them_at", "approved_there"])
+        _learn(peer, met.features, now=now)
+        audit.record(actor=user, action="peer.added", subject=peer.node_id, now=now, detail={"url": met.base_url})
+        if tier is not None:
+            set_tier(peer, tier, now=now, user=user, reason="approved when it was added")
     return peer
 
 
 def introduce(peer: Peer, *, now: datetime, message: str = "") -> str:
     """Send our root chain as a peer request, also after a rotation; answers ``pending`` or ``approved``."""
+    chain = identities.chain_of(peer.node_id)
+    state = send_request(peer.base_url, chain.latest.transport_keys if chain is not None else {}, message=message)
+    Peer.objects.filter(pk=peer.pk).update(approved_there=state == "approved", asked_them_at=now)
+    return state
+
+
+def send_request(base_url: str, keys: Mapping[str, bytes], *, message: str) -> str:
+    """Our root chain on its way to a node whose answers these keys prove; answers ``pending`` or ``approved``."""
     chain = identities.chain_of(identities.node().node_id)
     assert chain is not None, "a node has a chain"
     body = strictjson.dumps(
@@ -148,15 +159,18 @@ def introduce(peer: Peer, *, now: datetime, message: str = "") -> str:
             "message": message[:2_000],
         }
     )
-    ask = Ask(method="POST", path="/fed/v1/peer-requests", body=body)
     # Somebody here asked for this very request, so its host counts as approved for it.
-    host = urlsplit(peer.base_url).hostname or ""
-    answer = connect(peer, hosts=lambda each: each == host).fetch(ask)
+    host = urlsplit(base_url).hostname or ""
+    through = PeerTransport(
+        base_url=base_url,
+        key=identities.transport_key(),
+        peer_keys=keys,
+        door=transport.door(hosts=lambda each: each == host),
+    )
+    answer = through.fetch(Ask(method="POST", path="/fed/v1/peer-requests", body=body))
     if answer.status not in (200, 202):
         raise refusal(answer)
-    state = str(fields.obj(strictjson.loads(answer.body), "the answer").get("state"))
-    Peer.objects.filter(pk=peer.pk).update(approved_there=state == "approved", asked_them_at=now)
-    return state
+    return str(fields.obj(strictjson.loads(answer.body), "the answer").get("state"))
 
 
 def connect(peer: Peer, *, hosts: Callable[[str], bool] | None = None) -> PeerTransport:
@@ -181,7 +195,45 @@ def refresh_roots(peer: Peer, *, now: datetime) -> bool:
     met = meet(peer.base_url)
     if met.chain.id != peer.node_id:
         raise TransportFailure(f"{peer.base_url} serves another node now: {met.chain.id}")
+    _learn(peer, met.features, now=now)
     return _continue(peer, met.chain, now=now)
+
+
+def look_again(peer: Peer, *, now: datetime) -> None:
+    """
+    Read a peer's well-known document again: what it can do now, and whether its keys went on.
+
+    One request where nothing changed; the root documents are only read where
+    the document names a newer one.
+
+    Raises:
+        TransportFailure: no verified answer, or another node's.
+    """
+    chain = identities.chain_of(peer.node_id)
+    host = urlsplit(peer.base_url).hostname or ""
+    request, answer = transport.public(
+        transport.door(hosts=lambda each: each == host), peer.base_url, "/.well-known/opl-federation"
+    )
+    told = fields.obj(strictjson.loads(_ok(answer)), "the well-known document")
+    newest = fields.integer(told.get("root_version"), "root_version", least=1, most=MOST_VERSIONS)
+    if chain is None or newest > chain.latest.version:
+        refresh_roots(peer, now=now)
+        return
+    transport.verified(answer, request, chain.latest.transport_keys, now=int(_now().timestamp()))
+    if told.get("node_id") != peer.node_id:
+        raise TransportFailure(f"{peer.base_url} serves another node now")
+    _learn(peer, _features(told), now=now)
+
+
+def _features(told: dict[str, Any]) -> tuple[str, ...]:
+    """What a well-known document says that its node can do."""
+    found = told.get("features")
+    return tuple(str(each)[:100] for each in found[:50]) if isinstance(found, list) else ()
+
+
+def _learn(peer: Peer, features: Sequence[str], *, now: datetime) -> None:
+    peer.features, peer.looked_at = list(features), now
+    peer.save(update_fields=["features", "looked_at"])
 
 
 def ask_status(peer: Peer) -> dict[str, Any]:
@@ -271,6 +323,7 @@ def set_tier(peer: Peer, tier: Tier, *, now: datetime, user: User | None = None,
     before, peer.tier = peer.tier, int(tier)
     peer.next_try_at = now
     peer.save(update_fields=["tier", "next_try_at"])
+    statistics.recount_node(peer.node_id)
     audit.record(
         actor=user,
         action="peer.blocked" if tier is Tier.BLOCKED else "peer.approved" if tier > Tier.UNKNOWN else "peer.demoted",

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 from opl.script.builtins import BUILTINS, METHODS, Method
 from opl.script.syntax import Call, Expr, MethodCall, Node, walk
@@ -49,6 +50,12 @@ PRIMITIVES: Mapping[str, tuple[str, ...]] = {
 OBSERVE = "observe_events"
 ASKING = frozenset({"completion:async", "optimization:async", "orchestration:start"})  # TRY awaits these
 INBOX = ASKING | {"human:ask"}  # whose replies go to the inbox where no AS takes them; they may have a timeout
+
+
+def answered(pattern: str) -> bool:
+    """Whether a glob names an event whose reply may go to the inbox."""
+    return any(fnmatchcase(name, pattern) for name in INBOX)
+
 
 _METHODS = {name.lower(): method for name, method in METHODS.items()}
 

@@ -19,7 +19,7 @@ An instruction is ``[op, cost, …]``; ``cost`` is how many statements it counts
 ``leave, 0`` · ``unwind, 1, depth, pc``    end a loop or TRY; leave several at once
 ``try, 1, pc`` · ``catch, 0, name``
 ``event, 1, name, data, bind, temp, mode, raises, id, shape``
-``await, 1, name, source, mode, timeout, late, collect, partial, void``
+``await, 1, name, source, mode, timeout, late, collect, partial, void[, events, fits]``
 ``wait, 1, e`` · ``track, 1, e``
 ``parallel, 1, limit, branches, exit``     ``yield, 0, k, e`` · ``end, 0``
 ``observe, 1, patterns, branch, exit``     from here on matching events carry the branch out
@@ -261,7 +261,9 @@ class Codegen(PlainStatements):
         timeout = self.value(node.timeout) if node.timeout is not None else None
         collect = self.value(node.collect) if node.collect is not None else None
         late, end = Label(), Label()
-        self.emit(node.at, "await", 1, node.name, source, node.mode, timeout, late, collect, node.partial, node.void)
+        narrower = [self.value(each) if each is not None else None for each in (node.events, node.fits)]
+        operands = [node.name, source, node.mode, timeout, late, collect, node.partial, node.void]
+        self.emit(node.at, "await", 1, *operands, *(narrower if any(narrower) else ()))
         self.block(node.body)
         self.emit(node.at, "jump", 0, end)
         self.here(late)

@@ -64,6 +64,7 @@ _MEASURED = frozenset(
     [
         "SUM",
         "AVERAGE",
+        "AVG",
         "MEAN",
         "MEDIAN",
         "VARIANCE",
@@ -118,6 +119,8 @@ class _Shapes:
         for statement in _statements(block[: last + 1]):
             if isinstance(statement, Event) and id(statement) in self.answers and statement.bind is None:
                 same(self.inbox, self.answers[id(statement)])
+            for call in _broadcasts(statement):
+                same(self.inbox, self.answers.get(id(call), Kind()))
         for _ in range(2):  # a loop may use below what it binds further down
             for statement in statements:
                 self.statement(statement)
@@ -141,7 +144,10 @@ class _Shapes:
                         self._typed(value, "number")
                 if bind is not None:
                     same(self.name(bind), self.answers.get(id(node), Kind()))
+            case Await() if node.name is None:
+                self._fits(node)
             case Await(name=str(name), mode=mode, collect=collect):
+                self._fits(node)
                 found = self.name(name).get(ELEMENT) if mode == "all" or collect is not None else self.name(name)
                 same(found, self.inbox)
             case ForEach(names=names, source=source):
@@ -165,6 +171,12 @@ class _Shapes:
                 for child in children(node):
                     if id(child) not in inner and isinstance(child, Expr):
                         self._value(child)
+
+    def _fits(self, node: Await) -> None:
+        """A filter says what replies must have, like a comparison."""
+        for key, value in node.fits.entries if isinstance(node.fits, ObjectOf) else ():
+            if isinstance(key, str):
+                self._compared_kind(self.inbox.get(key), value)
 
     def _link(self, kind: Kind, value: Expr) -> None:
         same(kind, self.kind(value))
@@ -191,6 +203,13 @@ class _Shapes:
                 return self.answers[id(node)].root()
             case MethodCall():
                 return self._method(node)
+            case Call(name="broadcast_task" | "await_responses"):
+                for child in [*node.args, *node.keywords.values()]:
+                    self._value(child)
+                found = Kind()
+                if node.name == "await_responses":
+                    same(found.get(ELEMENT), self.inbox)
+                return found.root()
             case Call() if id(node) in self.answers and node.name.upper() != "PARALLEL_MAP":
                 for child in [*node.args, *node.keywords.values()]:
                     self._value(child)
@@ -379,7 +398,9 @@ class _Shapes:
             self.kind(node.right)
 
     def _compared(self, node: Expr, other: Expr) -> None:
-        kind = self.kind(node).root()
+        self._compared_kind(self.kind(node).root(), other)
+
+    def _compared_kind(self, kind: Kind, other: Expr) -> None:
         if isinstance(other, Const) and other.value is not None:
             value = other.value
             kind.types.add({bool: "boolean", str: "string"}.get(type(value), "number"))
@@ -396,7 +417,11 @@ def _bound_elsewhere(kind: Kind) -> bool:
 
 
 def _awaits(statement: Stmt) -> bool:
-    return isinstance(statement, Await) or any(_awaits(each) for block in blocks_of(statement) for each in block)
+    return (
+        isinstance(statement, Await)
+        or any(each.name == "await_responses" for each in _calls(statement))
+        or any(_awaits(each) for block in blocks_of(statement) for each in block)
+    )
 
 
 def _statements(block: Block) -> Iterator[Stmt]:
@@ -404,3 +429,15 @@ def _statements(block: Block) -> Iterator[Stmt]:
         yield statement
         for inner in blocks_of(statement):
             yield from _statements(inner)
+
+
+def _calls(statement: Stmt) -> Iterator[Call]:
+    """The calls in a statement's own expressions."""
+    inner = {id(each) for block in blocks_of(statement) for each in block}
+    for child in children(statement):
+        if id(child) not in inner:
+            yield from (each for each in walk(child) if isinstance(each, Call))
+
+
+def _broadcasts(statement: Stmt) -> Iterator[Call]:
+    return (each for each in _calls(statement) if each.name == "broadcast_task")

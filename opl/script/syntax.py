@@ -309,6 +309,8 @@ class Await(Stmt):
     collect: Expr | None = None  # how many replies the wider dialect waits for; None is one
     partial: bool = False  # with ``collect``: take what is there at the time-out
     void: bool = False  # a time-out binds null, since the statement has no block that would know
+    events: Expr | None = None  # globs of the events whose replies are taken; None takes any
+    fits: Expr | None = None  # fields that a reply must have
 
 
 @dataclass(slots=True, kw_only=True)

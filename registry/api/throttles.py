@@ -1,22 +1,27 @@
 """
 Limits per caller and kind of request, told in RateLimit headers.
 
-A window of one minute per process; the limits protect against runaway clients,
-they are no billing. ``settings.API_THROTTLES`` replaces single limits.
+A window of one minute, counted in the cache ``shared`` that all web processes
+use; the limits protect against runaway clients, they are no billing, and where
+that cache is away nobody is refused. ``settings.API_THROTTLES`` replaces single
+limits.
 
 Source: draft-ietf-httpapi-ratelimit-headers
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.core.cache import cache
+from django.core.cache import caches
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
+
+log = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 60
 # Requests a minute: of a signed-in caller, and of an address without one.
@@ -79,11 +84,16 @@ class ScopeThrottle(BaseThrottle):
 
 
 def _count(key: str) -> int:
-    """How often this key was counted in its window, this time included."""
-    if cache.add(key, 1, WINDOW_SECONDS * 2):
-        return 1
+    """How often this key was counted in its window, this time included; 1 where the cache is away."""
+    counts = caches["shared"]
     try:
-        return int(cache.incr(key))
-    except ValueError:  # it fell out of the cache between the two calls
-        cache.add(key, 1, WINDOW_SECONDS * 2)
-        return 1
+        for _ in range(2):
+            try:
+                return int(counts.incr(key))
+            except ValueError:  # the first of its window, unless another process is just as fast
+                if counts.add(key, 1, WINDOW_SECONDS * 2):
+                    return 1
+    except Exception:
+        # Each cache has errors of its own kind, and none of them may close the hub.
+        log.warning("no counts of requests: the shared cache does not answer", exc_info=True)
+    return 1

@@ -23,6 +23,8 @@ from opl.document.merge import merge as merge_documents
 from registry.errors import InvalidRequest, MergeConflicts, NameTaken, NotThere
 from registry.models import LineageEdge, Owner, Pattern, PatternVersion, User
 from registry.services import audit, comparing, lineage, publishing, webhooks, writing
+from registry.services.reading import read
+from registry.services.versioning import next_version_of
 
 
 def fork(
@@ -84,6 +86,56 @@ def fork(
             now=now,
         )
     return made
+
+
+def take_over(
+    *,
+    version: PatternVersion,
+    pattern: Pattern,
+    user: User | None,
+    now: datetime,
+    via: str,
+    provenance: Mapping[str, Any],
+) -> PatternVersion:
+    """
+    Publish the text of another pattern's version as the next version of ``pattern``.
+
+    Nothing but the name and the number of the version changes; what it executes is the same.
+
+    Raises:
+        NotThere: ``user`` may not see the version.
+        InvalidRequest: the text is not the same program under this name.
+        NotAllowed, InvalidDocument: as publishing.
+    """
+    if user is not None and not version.pattern.is_visible_to(user):
+        raise NotThere(f"pattern {version.pattern}")
+    own = version.source_bytes
+    source = writing.with_next_version(own, pattern)
+    with transaction.atomic():
+        published = publishing.publish(
+            owner=pattern.owner,
+            user=user,
+            source=source,
+            via=via,
+            now=now,
+            name=pattern.name,
+            # The same bytes are the same digest, and nothing descends from itself.
+            parents=() if source == own else ((version.digest, LineageEdge.Op.MERGE),),
+            provenance={"taken_over": str(version), "digest": version.digest, **provenance},
+        )
+        made = published.versions[0].version
+        if (made.program_hash, made.mode) != (version.program_hash, version.mode):
+            raise InvalidRequest("version", f"the text of {version} is another program under the name {pattern}")
+    return made
+
+
+def next_number(version: PatternVersion, pattern: Pattern) -> str:
+    """The number that ``take_over`` would give the text; "" where it cannot be read any more."""
+    reading = read(version.source_bytes)
+    if not reading.patterns:
+        return ""
+    same = pattern.versions.filter(digest=reading.patterns[0].digest).values_list("version", flat=True).first()
+    return same or next_version_of(pattern, reading.patterns[0])[0]
 
 
 def common_ancestor(ours: PatternVersion, theirs: PatternVersion, user: User) -> PatternVersion | None:

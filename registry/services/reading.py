@@ -9,12 +9,13 @@ and publish cannot disagree.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from opl.check import Report, check, program_events
 from opl.document.model import Document, Envelope, Kind
+from opl.document.reading import is_storable
 from opl.errors import Problem, Severity
 from opl.script.compiler import program_hash
 from registry.models import Pattern, Profile
@@ -117,9 +118,14 @@ class StoredComponents:
         return Profile.objects.called(str(name)).exists() or Pattern.objects.filter(name=last).exists()
 
 
-def read(source: bytes, *, file: str = "") -> Reading:
-    """Read, check and compile ``source``; never raises for what stands in it."""
-    report = check(source, file=file, known=StoredComponents())
+def read(source: bytes, *, file: str = "", known: Container[str] | None = None) -> Reading:
+    """
+    Read, check and compile ``source``; never raises for what stands in it.
+
+    Args:
+        known: components that exist; those stored here by default. With ``()`` no database is asked.
+    """
+    report = check(source, file=file, known=StoredComponents() if known is None else known)
     document = report.document
     if document is None:
         return Reading(source=source, problems=report.problems, document=None, patterns=(), profiles=())
@@ -267,16 +273,6 @@ def _profiles(document: Document) -> tuple[tuple[str, Mapping[str, Any], str], .
     return found
 
 
-def is_storable(value: Any) -> bool:
-    """Whether every database can hold the value: no NUL and no lone surrogate in any text of it."""
-    if isinstance(value, str):
-        return "\0" not in value and not _SURROGATE.search(value)
-    if isinstance(value, Mapping):
-        return all(is_storable(key) and is_storable(inner) for key, inner in value.items())
-    return all(map(is_storable, value)) if isinstance(value, list | tuple) else True
-
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\(?:0|x00|u0000|U00000000|u[dD][89a-fA-F])")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.environment import SECRETS_FILE, Environment, EnvironmentProblem, generate_secrets
+from hub.environment import SECRETS_FILE, Environment, EnvironmentProblem, generate_secrets, shared_cache
 
 
 class TestRead:
@@ -69,3 +69,21 @@ class TestGenerateSecrets:
         assert len(read.secret_key) > 40
         assert overridden.secret_key == "mine"
         assert overridden.key_encryption_key == read.key_encryption_key
+
+
+class TestSharedCache:
+    def test_is_the_broker_s_redis_where_there_is_one(self, tmp_path: Path) -> None:
+        scaled = Environment.read({"CELERY_BROKER_URL": "redis://cache.example:6379/0"}, base=tmp_path)
+
+        assert scaled.cache_url == "redis://cache.example:6379/0"
+        assert shared_cache(scaled.cache_url, tmp_path)["BACKEND"].endswith("RedisCache")
+
+    def test_is_a_file_of_the_machine_otherwise(self, tmp_path: Path) -> None:
+        rabbit = Environment.read({"CELERY_BROKER_URL": "amqp://broker.example"}, base=tmp_path)
+
+        assert rabbit.cache_url == ""
+        assert shared_cache("", tmp_path)["LOCATION"] == str(tmp_path / "counters.sqlite3")
+
+    def test_refuses_an_address_that_is_no_redis(self, tmp_path: Path) -> None:
+        with pytest.raises(EnvironmentProblem, match="HUB_CACHE_URL begins with 'memcached'"):
+            shared_cache("memcached://cache.example", tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
@@ -9,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from execution.models import Effect, Run
 from execution.worker import run_until_idle
 from hub.metrics import RunMetrics
+from registry.models import User
 from tests.execution.factories import Clock, make_run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -87,6 +90,31 @@ class TestRunMetrics:
         names = {family.name for family in text_string_to_metric_families(client.get("/metrics").content.decode())}
 
         assert {"opl_runs", "opl_effects", "opl_queue_age_seconds", "opl_tokens", "opl_cost_usd", "opl_repaid"} <= names
+
+
+class TestReaders:
+    """The client of the tests comes from 127.0.0.1."""
+
+    def test_of_metrics_are_this_machine_s_where_no_token_is_set(self, client: Client) -> None:
+        assert client.get("/metrics").status_code == 200
+        for elsewhere in ({"REMOTE_ADDR": "203.0.113.9"}, {"HTTP_X_FORWARDED_FOR": "203.0.113.9"}, {"REMOTE_ADDR": ""}):
+            answer = client.get("/metrics", **elsewhere)
+            assert answer.status_code == 401
+            assert b"HUB_METRICS_TOKEN" in answer.content and b"opl_" not in answer.content
+
+    def test_of_metrics_show_the_token_where_one_is_set(self, client: Client, settings: Any) -> None:
+        settings.METRICS_TOKEN = "known"
+
+        assert client.get("/metrics").status_code == 401
+        assert client.get("/metrics", headers={"authorization": "Bearer unknown"}).status_code == 401
+        assert client.get("/metrics", headers={"authorization": "Basic known"}).status_code == 401
+        given = client.get("/metrics", headers={"authorization": "Bearer known"}, REMOTE_ADDR="203.0.113.9")
+        assert given.status_code == 200
+
+    def test_of_metrics_are_administrators_too(self, client: Client) -> None:
+        client.force_login(User.objects.create_user("root", is_superuser=True))
+
+        assert client.get("/metrics", REMOTE_ADDR="203.0.113.9").status_code == 200
 
 
 class TestAddresses:

@@ -3,6 +3,8 @@ Try a candidate against a control.
 
     manage.py verify ada/vote@1.1.0 --against ada/vote@1.0.0 --inputs inputs.jsonl
     manage.py verify new.yaml --against old.yaml --inputs inputs.yaml --profile quick --json
+    manage.py verify ada/vote@1.1.0 --against ada/vote@1.0.0 --live --share 0.2 --detach
+    manage.py verify --trial 7 --cancel --reason "wrong inputs";  verify --kill: the kill switch of the hub
     manage.py verify --self-check
 
 Where no worker of trials is running, the trial is carried out right here.
@@ -23,6 +25,7 @@ from django.utils import timezone
 from execution.errors import ExecutionError
 from execution.management.showing import Bar
 from execution.models import Trial
+from execution.models.trial import TrialMode
 from execution.services import trial_facts, trial_files, trial_inputs, verifying
 from execution.services.observing import workers_alive
 from execution.services.preferring import Judge
@@ -57,9 +60,30 @@ class Command(RegistryCommand):
         parser.add_argument("--judge", default="", metavar="CRITERIA", help="ask a judge which answer is better")
         parser.add_argument("--judge-backend", default="", help="agents of the judge; default: those of the arms")
         parser.add_argument("--repeats", type=int, default=1, help="runs of each arm on one input")
-        parser.add_argument("--at-once", type=int, default=8, help="pairs under way at the same time")
+        parser.add_argument("--at-once", type=int, default=None, help="pairs under way at the same time")
+        parser.add_argument(
+            "--batches", action="store_true", help="message batches: half the price, answers within a day"
+        )
+        parser.add_argument(
+            "--live", action="store_true", help="beside real runs of the control, until there is a verdict"
+        )
+        parser.add_argument("--share", type=float, default=0.1, help="of real runs that a live trial shadows")
+        parser.add_argument("--scheduled", action="store_true", help="look only at planned numbers of pairs")
+        parser.add_argument("--looks", default="", metavar="N,N,…", help="these numbers; the last is the size")
+        parser.add_argument("--success-when", default="", help="what both arms are judged by, an expression")
+        parser.add_argument("--score", default="", help="quality of both arms, an expression from 0 to 1")
+        parser.add_argument(
+            "--cap", action="append", default=[], metavar="NAME=N", help="a limit of each run, e.g. tokens=50000"
+        )
+        parser.add_argument("--public", action="store_true", help="whoever sees both versions sees the trial")
+        parser.add_argument("--private", action="store_true", help="only you see the trial")
+        parser.add_argument("--daily-cost-usd", type=float, default=None, help="what runs started on one day may cost")
         parser.add_argument("--cost-usd", type=float, default=None, help="what all runs may cost together")
         parser.add_argument("--trial", type=int, default=0, metavar="ID", help="go on with a trial that was paused")
+        parser.add_argument("--pause", action="store_true", help="with --trial: start nothing more")
+        parser.add_argument("--cancel", action="store_true", help="with --trial: end it without a verdict")
+        parser.add_argument("--kill", action="store_true", help="the kill switch: of --trial, or of every trial alive")
+        parser.add_argument("--reason", default="", help="why it is paused, cancelled or killed")
         parser.add_argument("--report", default="", metavar="FILE", help="write the report there")
         parser.add_argument("--detach", action="store_true", help="start it and leave the rest to the workers")
         parser.add_argument("--self-check", action="store_true", help="simulate the procedure on this machine")
@@ -75,6 +99,8 @@ class Command(RegistryCommand):
     def act(self, **options: Any) -> dict[str, Any]:
         if options["self_check"]:
             return self.check_self(options)
+        if options["pause"] or options["cancel"] or options["kill"]:
+            return self.steer(options)
         if not options["trial"] and not (options["candidate"] and options["against"]):
             raise CommandError("name a CANDIDATE and a CONTROL: verify CANDIDATE --against CONTROL", returncode=2)
         trial = self.trial(options)
@@ -87,14 +113,38 @@ class Command(RegistryCommand):
             Path(options["report"]).write_bytes(bytes(trial.report.data))
         return {"ok": True, **trial_facts.trial_detail(trial), "report_file": options["report"] or None}
 
+    # ------------------------------------------------------------ steering
+
+    def steer(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Pause, cancel or kill one trial, or kill all of them."""
+        now, reason = timezone.now(), options["reason"]
+        if not options["trial"]:
+            if not options["kill"]:
+                raise CommandError("name the trial with --trial ID", returncode=2)
+            return {"ok": True, "killed": verifying.kill_all(now=now, reason=reason or "stopped by the kill switch")}
+        trial = self.existing(options)
+        if not trial.may_control(acting_user(options["user"])):
+            raise InvalidRequest("trial", "only the person who started a trial may steer it")
+        if options["pause"]:
+            trial = verifying.pause(trial=trial, now=now, note=reason)
+        else:
+            trial = verifying.cancel(trial=trial, now=now, reason=reason, kill=options["kill"])
+        return {"ok": True, **trial_facts.trial_detail(trial), "report_file": None}
+
+    def existing(self, options: dict[str, Any]) -> Trial:
+        """The trial of ``--trial``."""
+        visible = Trial.objects.visible_to(acting_user(options["user"])).for_list()
+        found = visible.filter(pk=options["trial"]).first()
+        if found is None:
+            raise InvalidRequest("trial", f"there is no trial {options['trial']}")
+        return found
+
     # ------------------------------------------------------------ starting
 
     def trial(self, options: dict[str, Any]) -> Trial:
         user, now = acting_user(options["user"]), timezone.now()
         if options["trial"]:
-            found = Trial.objects.visible_to(user).filter(pk=options["trial"]).first()
-            if found is None:
-                raise InvalidRequest("trial", f"there is no trial {options['trial']}")
+            found = self.existing(options)
             return verifying.resume(trial=found, now=now) if found.status == "paused" else found
         control = trial_files.version_of(options["against"], user=user, now=now)
         candidate = trial_files.version_of(options["candidate"], user=user, now=now)
@@ -103,12 +153,21 @@ class Command(RegistryCommand):
             candidate=candidate,
             user=user,
             now=now,
+            mode=TrialMode.LIVE if options["live"] else TrialMode.BATCH,
             inputs=_inputs(options, control, user),
             profile=options["profile"],
+            test="scheduled" if options["scheduled"] else "",
+            looks=_looks(options["looks"]),
+            share=options["share"],
+            caps=_caps(options["cap"]),
+            success_when=options["success_when"],
+            score=options["score"],
+            is_public=True if options["public"] else False if options["private"] else None,
             backend=options["backend"],
             repeats=options["repeats"],
             at_once=options["at_once"],
-            budget=Budget(cost_usd=options["cost_usd"]),
+            in_batches=options["batches"],
+            budget=_budget(options),
             judge=_judge(options),
         )
 
@@ -174,6 +233,8 @@ class Command(RegistryCommand):
     # ------------------------------------------------------------ saying
 
     def say(self, answer: dict[str, Any]) -> list[str]:
+        if "killed" in answer:
+            return [f"{answer['killed']} trials were stopped."]
         if "checks" in answer:
             lines = [check["sentence"] for check in answer["checks"]]
             return [
@@ -197,6 +258,30 @@ class Command(RegistryCommand):
             else f"  Report: {answer['report']}"
         )
         return lines
+
+
+def _budget(options: dict[str, Any]) -> Budget | None:
+    if options["live"] and options["cost_usd"] is None and options["daily_cost_usd"] is None:
+        return None  # the usual one; a live trial is never without
+    return Budget(cost_usd=options["cost_usd"], daily_cost_usd=options["daily_cost_usd"])
+
+
+def _looks(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isascii() and part.isdecimal() and len(part) < 8 for part in parts):
+        raise InvalidRequest("looks", "give numbers of pairs, ascending: --looks 50,100,200")
+    return tuple(map(int, parts))
+
+
+def _caps(given: list[str]) -> dict[str, float]:
+    caps = {}
+    for each in given:
+        name, _, number = each.partition("=")
+        try:
+            caps[name.strip()] = float(number) if "." in number else int(number)
+        except ValueError:
+            raise InvalidRequest("cap", f"{each!r} is no limit; give one such as tokens=50000") from None
+    return caps
 
 
 def _judge(options: dict[str, Any]) -> Judge | None:

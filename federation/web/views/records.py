@@ -289,7 +289,7 @@ def kind_words(kind: str) -> str:
 def envelope(request: HttpRequest, statement_id: str) -> HttpResponse:
     """The signed statement behind a version, for whoever may see that version: DSSE JSON, byte for byte."""
     row = Statement.objects.filter(statement_id=statement_id).first()
-    if row is None or not (request.user.is_staff or _is_visible(row, request.user)):
+    if row is None or row.erased_at is not None or not (request.user.is_staff or _is_visible(row, request.user)):
         raise NotThere("statement")
     answer = JsonResponse(row.to_json())
     answer["Content-Type"] = "application/vnd.dsse.envelope.v1+json"

@@ -75,6 +75,8 @@ def _stays(version: PatternVersion) -> str:
         return _("the pattern is private")
     if not node.must_share:
         return _("this node shares nothing of its own")
+    if identities.self_signing().filter(owner=version.pattern.owner).exists():
+        return _("its author signs with a key of their own, and has not signed this version yet")
     return ""
 
 

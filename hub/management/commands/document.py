@@ -25,6 +25,7 @@ STATES: dict[str, Mapping[Any, Mapping[Any, Any]]] = {
     "A run": states.RUN,
     "An effect": states.EFFECT,
     "A trial": states.TRIAL,
+    "A message batch": states.BATCH,
     "An object in quarantine": quarantine.TRANSITIONS,
 }
 INTRODUCTION = """# State machines

@@ -100,7 +100,7 @@ def sum_(context: Context, list_: Any, key: Any = None) -> Number:
     return total(gather(context, "SUM", list_, key)[0])
 
 
-@builtin("AVERAGE", "MEAN", predicates=["key"])
+@builtin("AVERAGE", "MEAN", "AVG", predicates=["key"])
 def average(context: Context, list_: Any, key: Any = None) -> Number | None:
     """The mean; null of an empty list, 0 of a list that has elements and no number among them."""
     numbers, empty = gather(context, "AVERAGE", list_, key)

@@ -85,6 +85,7 @@ class Emitting(Observing):
                 "to": mode,
                 "branch": branch["id"] if waiting else None,
                 "agent": _source(name, data),
+                **({} if mode == "branch" else {"name": name}),
             }
         if waiting:
             branch["pc"] = pc

@@ -10,9 +10,11 @@ decided when it begins and whenever a reply has come in.
 from __future__ import annotations
 
 from collections import Counter
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from opl.script.machine.frame import Frame
+from opl.script.values import equal
 
 if TYPE_CHECKING:
     from opl.script.machine.run import Run
@@ -30,7 +32,7 @@ class Inbox:
     def begin(self, f: Frame, wait: dict[str, Any], seconds: float | None, pc: int) -> dict[str, Any] | None:
         """Begin an AWAIT: its answer if there is one already (or never will be), else None."""
         if wait["count"] == -1:
-            wait["count"] = max(self._within_reach(wait["sources"]), 1)
+            wait["count"] = max(self._within_reach(wait), 1)
         for entry in list(self.state["inbox"]):
             if _takes(wait, entry):
                 self.state["inbox"].remove(entry)
@@ -38,7 +40,7 @@ class Inbox:
                 if _complete(wait):
                     self.state["instants"] = 0
                     return _answer(wait, late=False)
-        if not _possible(wait, self._coming()):
+        if not _possible(wait, self._coming(wait)):
             answer = self._hopeless(wait)
             return answer if self.state["ended"] is None else None  # stuck: nothing goes on
         f.data["pc"] = pc
@@ -48,10 +50,10 @@ class Inbox:
         self.state["awaiting"].append(f.data["id"])
         return None
 
-    def arrive(self, agent: str, value: Any) -> None:
-        """A reply comes in."""
+    def arrive(self, agent: str, value: Any, event: str = "") -> None:
+        """A reply comes in, to an event of that name."""
         self.state["arrivals"] += 1
-        self._offer({"n": self.state["arrivals"], "agent": agent, "value": value})
+        self._offer({"n": self.state["arrivals"], "agent": agent, "value": value, "event": event})
         self.review()
 
     def _offer(self, entry: dict[str, Any], besides: str = "") -> None:
@@ -74,9 +76,10 @@ class Inbox:
 
     def review(self) -> None:
         """Time out the AWAITs that nothing could answer any more."""
-        coming = self._coming()
+        everything = self._coming({})
         for branch_id in list(self.state["awaiting"]):
             wait = self.run.branches[branch_id]["wait"]
+            coming = self._coming(wait) if wait is not None and wait.get("events") else everything
             if wait is not None and wait["kind"] == "await" and not _possible(wait, coming):
                 answer = self._hopeless(wait, branch_id)
                 if answer is not None:
@@ -105,14 +108,17 @@ class Inbox:
         self.state["awaiting"].remove(branch_id)
         self.run.wake(branch_id, answer)
 
-    def _within_reach(self, sources: list[str] | None) -> int:
+    def _within_reach(self, wait: dict[str, Any]) -> int:
         """How many replies of the sources there are or will be."""
-        agents = Counter(each["agent"] for each in self.state["inbox"]) + self._coming()
+        here = Counter(each["agent"] for each in self.state["inbox"] if _suits(wait, each))
+        sources = wait["sources"]
+        agents = here + self._coming(wait)
         return sum(count for agent, count in agents.items() if sources is None or agent in sources)
 
-    def _coming(self) -> Counter[str]:
-        """How many replies to the inbox are outstanding, by agent."""
-        return Counter(each["agent"] for each in self.state["outstanding"].values() if each["to"] != "branch")
+    def _coming(self, wait: dict[str, Any]) -> Counter[str]:
+        """How many replies to the inbox are outstanding, by agent, of the events that are waited for."""
+        expected = (each for each in self.state["outstanding"].values() if each["to"] != "branch")
+        return Counter(each["agent"] for each in expected if _named(wait, each.get("name", "")))
 
     def _hopeless(self, wait: dict[str, Any], branch_id: str = "") -> dict[str, Any] | None:
         """The time-out of a wait that nothing could answer; very many in a row end the run."""
@@ -153,9 +159,26 @@ def _missing(wait: dict[str, Any]) -> list[str]:
 
 
 def _takes(wait: dict[str, Any], entry: dict[str, Any]) -> bool:
+    if not _suits(wait, entry):
+        return False
     if wait["mode"] == "all":
         return entry["agent"] in _missing(wait)
     return wait["sources"] is None or entry["agent"] in wait["sources"]
+
+
+def _suits(wait: dict[str, Any], entry: dict[str, Any]) -> bool:
+    """Whether a reply is to such an event, and has the fields that are asked for."""
+    if not _named(wait, entry.get("event", "")):
+        return False
+    value, fits = entry["value"], wait.get("fits")
+    if not fits:
+        return True
+    return type(value) is dict and all(name in value and equal(value[name], given) for name, given in fits.items())
+
+
+def _named(wait: dict[str, Any], event: str) -> bool:
+    patterns = wait.get("events")
+    return not patterns or any(fnmatchcase(event, pattern) for pattern in patterns)
 
 
 def _complete(wait: dict[str, Any]) -> bool:

@@ -18,7 +18,9 @@ class Limits:
     statements: int = 1_000_000  # carried out; a loop iteration counts as one
     events: int = 10_000  # emitted; TRACK points are counted apart, against the same number
     branches: int = 1_000  # alive at one time
-    state_bytes: int = 4 * 1024 * 1024  # of the state as JSON; found at the latest half a MiB later
+    state_bytes: int = (
+        4 * 1024 * 1024
+    )  # of the state as JSON; found at the end of an input, half a MiB later inside one
     step_bytes: int = 64 * 1024 * 1024  # of what one step emits
     work: int = 1_000_000_000  # bytes copied, and 16 for each element that a builtin looks at
     instants: int = 1_000  # AWAITs in a row that time out at once without the clock moving

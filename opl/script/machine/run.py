@@ -62,6 +62,7 @@ class Run(Emitting):
         try:
             getattr(self, f"_take_{given['kind']}")(given)
             self.drain()
+            self._check_state()
         except LimitExceeded as error:
             self.fail_limit(error)
         if self.state["ended"] is None:
@@ -82,7 +83,7 @@ class Run(Emitting):
         if self.state["closing"]:
             return
         if expected["to"] != "branch":
-            self.inbox.arrive(expected["agent"], copy(value))
+            self.inbox.arrive(expected["agent"], copy(value), expected.get("name", ""))
         if expected["to"] != "inbox" and expected["branch"] in self.branches:
             self.wake(expected["branch"], value)
         self._charge_state(weight(value))
@@ -331,8 +332,8 @@ class Run(Emitting):
 
     def fail_limit(self, error: LimitExceeded) -> None:
         """A limit ran out: the run fails, and what was emitted stays."""
-        place = {"line": error.line, "column": error.column}
-        self.end("failed", None, {"code": error.code, "message": _message(error), **place})
+        line, column = (error.line, error.column) if error.line else self.linked.places[self.branches["0"]["pc"]]
+        self.end("failed", None, {"code": error.code, "message": _message(error), "line": line, "column": column})
 
     def end(self, status: str, result: Any, error: dict[str, Any] | None = None) -> None:
         """The run is over."""
@@ -356,11 +357,19 @@ class Run(Emitting):
     def _charge_state(self, size: int) -> None:
         self.state["grown"] += size
         if self.state["grown"] > self.state["room"]:
-            found = weight(self.state, self.limits.state_bytes)
-            if found > self.limits.state_bytes:
-                raise LimitExceeded("state-bytes", self.limits.state_bytes)
-            self.state["grown"] = 0
-            self.state["room"] = max(self.limits.state_bytes - found, _ROOM)
+            self._measure()
+
+    def _check_state(self) -> None:
+        """Between two inputs the limit is exact: measure again where there is less room than may be used unmeasured."""
+        if self.state["grown"] and self.state["room"] <= _ROOM:
+            self._measure()
+
+    def _measure(self) -> None:
+        found = weight(self.state, self.limits.state_bytes)
+        if found > self.limits.state_bytes:
+            raise LimitExceeded("state-bytes", self.limits.state_bytes)
+        self.state["grown"] = 0
+        self.state["room"] = max(self.limits.state_bytes - found, _ROOM)
 
     def close(self) -> None:
         """Write back what the step kept apart."""

@@ -78,10 +78,14 @@ def _await(
     collect: list[Any] | None,
     partial: bool,
     void: bool,
+    events: list[Any] | None = None,
+    fits: list[Any] | None = None,
 ) -> tuple[Step, Resume]:
     where = link(source) if source is not None else None
     limit = link(timeout) if timeout is not None else None
     wanted = link(collect) if collect is not None else None
+    named = link(events) if events is not None else None
+    needed = owned(fits) if fits is not None else None
     after = pc + 1
 
     def step(f: Frame) -> int:
@@ -97,6 +101,10 @@ def _await(
             "got": [],
             "timer": None,
         }
+        if named is not None:
+            wait["events"] = _globs("AWAIT", named(f), place)
+        if needed is not None:
+            wait["fits"] = _fields(needed(f), place)
         answer = f.run.inbox.begin(f, wait, seconds, pc)
         return SUSPEND if answer is None else resume(f, answer)
 
@@ -216,18 +224,24 @@ def _observe(pc: int, place: list[int], patterns: list[Any], branch: list[Any], 
     inner = link(patterns)
 
     def step(f: Frame) -> int:
-        f.run.observe(f, _globs(inner(f), place), pc)
+        f.run.observe(f, _globs("observe_events", inner(f), place), pc)
         return out
 
     return step
 
 
-def _globs(value: Any, place: list[int]) -> list[str]:
+def _globs(who: str, value: Any, place: list[int]) -> list[str]:
     found = value if type(value) is list else [value]
     for each in found:
         if type(each) is not str:
-            raise TypeMismatch(f"observe_events needs patterns of event names, not {with_article(each)}", *place)
+            raise TypeMismatch(f"{who} needs patterns of event names, not {with_article(each)}", *place)
     return list(found)
+
+
+def _fields(value: Any, place: list[int]) -> dict[str, Any] | None:
+    if value is not None and type(value) is not dict:
+        raise TypeMismatch(f"the filter of AWAIT is an object of fields, not {with_article(value)}", *place)
+    return value
 
 
 def _yield(pc: int, place: list[int], index: int, value: list[Any]) -> Step:

@@ -22,7 +22,8 @@ Source: docs/language.md, section The wider dialect.
 
 from __future__ import annotations
 
-from opl.errors import Problem
+from opl.errors import Problem, Severity
+from opl.script.calls import INBOX, answered
 from opl.script.parser.cursor import Cursor, Unreadable, problem_at
 from opl.script.parser.statements import Statements, own_name
 from opl.script.scanner import scan
@@ -276,12 +277,26 @@ class Dialect(Statements):
             collect=collect,
             partial=_is_true(fields.get("collect_partial")),
             void=collect is None,
+            events=self._answered(fields.get("event_pattern")),
+            fits=fields.get("filter"),
         )
         after = self.follower(line, "TIMEOUT")
         if after is not None:
             after.next()
             found.late = self.body(after, line, "TIMEOUT")
         return found
+
+    def _answered(self, pattern: Expr | None) -> Expr | None:
+        """The pattern of AWAIT, where a reply can be to such an event; agents say nothing by themselves here."""
+        parts = pattern.items if isinstance(pattern, ListOf) else [pattern]
+        written = [each.value for each in parts if isinstance(each, Const) and isinstance(each.value, str)]
+        if pattern is None or len(written) < len(parts) or any(answered(each) for each in written):
+            return pattern
+        message = f"nothing that is asked is called {' or '.join(written)}: any reply is taken for it"
+        hint = f"leave event_pattern out, or name one of {', '.join(sorted(INBOX))}"
+        note = Severity.NOTE
+        self.report(problem_at(pattern.at, "opl.script.event-pattern", message, hint, severity=note))
+        return None
 
     def _aggregate(self, cursor: Cursor, line: Line, at: At) -> Stmt | None:
         value = Call(at=at, name="%AGGREGATE", args=[self.expression(cursor)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import statistics
 from typing import Any
 
 import jsonschema
@@ -15,7 +16,7 @@ from execution.agents import roster
 from execution.agents.base import Answer, Profile, Request, parse_answer
 from execution.agents.recorded import RecordedAgents
 from execution.agents.scripted import ScriptedAgents
-from execution.agents.simulated import SimulatedAgents
+from execution.agents.simulated import Persona, SimulatedAgents
 from execution.errors import AgentError, BackendUnknown
 
 SHAPE = {
@@ -37,6 +38,12 @@ def request(prompt: str = "x", agent: str = "a", key: str = "k", **fields: Any) 
 
 def ask(backend: Any, asked: Request) -> Answer:
     return asyncio.run(backend.complete(asked))
+
+
+def strange() -> st.SearchStrategy[Any]:
+    """JSON of any kind, numbers that overflow among it."""
+    plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+    return st.recursive(plain, lambda s: st.lists(s) | st.dictionaries(st.sampled_from(["mean", "deviation"]), s))
 
 
 class TestSimulated:
@@ -70,6 +77,60 @@ class TestSimulated:
             return sum(ask(SimulatedAgents(), one).value["score"] for one in asked) / 100
 
         assert mean(0.9) > 0.8 and mean(0.3) < 0.4
+
+    def test_meets_the_same_people_in_runs_of_one_world(self) -> None:
+        def persona(agent: str, **fields: Any) -> Persona:
+            return Persona.of(request(agent=agent, **fields))
+
+        assert persona("a", seed=3, world=7) == persona("a", seed=4, world=7)
+        assert persona("a", seed=3, world=7) != persona("a", seed=3, world=8)
+        assert persona("a", seed=3) == persona("a", seed=9, world=3)
+        assert persona("a", world=7) != persona("b", world=7)
+
+    def test_answers_a_test_of_a_difficulty_as_its_ability_lets_it(self) -> None:
+        profile = Profile(settings={"simulation": {"ability": 1.0, "items": 4}})
+
+        def scores(difficulty: float) -> list[float]:
+            asked = (
+                request(key=str(n), shape=SHAPE, profile=profile, data={"difficulty": difficulty}) for n in range(300)
+            )
+            return [ask(SimulatedAgents(), one).value["score"] for one in asked]
+
+        easy, hard = scores(0.5), scores(0.5 + 2 / 6)
+
+        assert set(easy) <= {0, 0.25, 0.5, 0.75, 1}
+        assert sum(easy) / 300 == pytest.approx(0.731, abs=0.04)  # 1 / (1 + exp(-1))
+        assert sum(hard) / 300 == pytest.approx(0.269, abs=0.04)
+
+    def test_draws_each_agent_its_own_from_a_distribution(self) -> None:
+        profile = Profile(settings={"simulation": {"ability": {"mean": -1, "deviation": 0.5}}})
+        drawn = [Persona.of(request(agent=str(n), profile=profile)).examinee.ability for n in range(400)]
+
+        assert sum(drawn) / 400 == pytest.approx(-1, abs=0.1)
+        assert 0.4 < statistics.pstdev(drawn) < 0.6
+
+    def test_runs_out_of_time_in_a_test_that_takes_longer_than_its_limit(self) -> None:
+        profile = Profile(settings={"simulation": {"latency": 50}})
+
+        def late(limit: float) -> int:
+            count = 0
+            for n in range(100):
+                try:
+                    asked = request(key=str(n), profile=profile, data={"difficulty": 0.5}, timeout_seconds=limit)
+                    assert ask(SimulatedAgents(), asked).duration_seconds <= limit
+                except AgentError as error:
+                    count += error.kind == "timeout"
+            return count
+
+        assert late(500) == 0 and 35 < late(50) < 65 and late(5) == 100
+
+    @given(st.dictionaries(st.sampled_from(["ability", "quality", "items", "latency", "answers"]), strange()))
+    @settings(max_examples=60)
+    def test_takes_what_a_profile_should_not_say_for_not_said(self, told: dict[str, Any]) -> None:
+        asked = request(shape=SHAPE, profile=Profile(settings={"simulation": told}), data={"difficulty": 0.7})
+
+        with contextlib.suppress(AgentError):
+            ask(SimulatedAgents(), asked)
 
     def test_waits_by_the_clock_it_is_given(self) -> None:
         slept: list[float] = []
@@ -182,3 +243,34 @@ class TestRoster:
         settings.AGENT_BACKENDS = {"slow": {"backend": "simulated", "scale": 2}}
 
         assert roster.backend("slow").scale == 2 and "slow" in roster.aliases()
+
+
+class TestPace:
+    """The same answers, slowly enough to be watched, without holding anything while they wait."""
+
+    def test_answers_what_the_instant_backend_answers(self, settings: Any) -> None:
+        settings.SIMULATED_PACE = 0.001
+        request = Request(run_id=1, key="k", agent_id="ann", prompt="Say", seed=3)
+        quick, slow = roster.backend("simulated"), roster.backend("watchable")
+
+        assert asyncio.run(slow.complete(request)) == asyncio.run(quick.complete(request))
+        assert quick.capabilities.immediate and not slow.capabilities.immediate and slow.capabilities.simulated
+
+    def test_waits_in_the_lane_and_holds_no_thread(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        waited: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            waited.append(seconds)
+
+        agents = SimulatedAgents(scale=0.6, sleep=sleep)
+        for number in range(20):
+            request = Request(run_id=1, key=f"k{number}", agent_id=f"ann{number}", prompt="Say", seed=3)
+            asyncio.run(agents.complete(request))
+
+        assert min(waited) > 0.05 and max(waited) < 1.2 and 0.2 < sum(waited) / 20 < 0.8
+
+    def test_of_zero_answers_at_once(self, settings: Any) -> None:
+        settings.SIMULATED_PACE = 0.0
+        roster.forget()
+
+        assert roster.backend("watchable").capabilities.immediate

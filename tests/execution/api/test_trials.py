@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -75,6 +76,36 @@ class TestStart:
         assert body["seed_commitment"].startswith("sha256:")
         assert "seed" not in body and "salt" not in body
         assert answer.headers["Location"] == f"/api/v1/trials/{body['id']}"
+
+    def test_looks_only_at_planned_numbers_of_pairs_where_that_is_asked(self, api: Api) -> None:
+        plan = api.start(test="scheduled").json()["plan"]
+        assert (plan["mode"], plan["looks"], plan["n_max"]) == ("scheduled", [40, 80, 120, 160, 200], 200)
+
+        plan = api.start(looks=[30, 60]).json()["plan"]
+        assert (plan["mode"], plan["looks"], plan["n_max"], plan["profile"]) == ("scheduled", [30, 60], 60, "custom")
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({"looks": [60, 30]}, "looks"),
+            ({"looks": [30], "test": "always"}, "looks"),
+            ({"test": "sometimes"}, "test"),
+            ({"looks": [0]}, "looks"),
+            ({"caps": {"statments": 3}}, "policy"),
+            ({"at_once": 65}, "at_once"),
+        ],
+    )
+    def test_refuses_what_no_trial_can_run_with(self, api: Api, body: dict[str, Any], field: str) -> None:
+        answer = api.start(**body)
+
+        assert answer.status_code in (400, 422), answer.json()
+        assert field in json.dumps(answer.json()) and not Trial.objects.exists()
+
+    def test_takes_caps_size_and_visibility(self, api: Api) -> None:
+        body = api.start(caps={"tokens": 1234}, at_once=3, public=False, repeats=2).json()
+
+        assert body["caps"] == {"tokens": 1234, "cost_usd": 2.0, "seconds": 3600}
+        assert (body["at_once"], body["public"], body["repeats"]) == (3, False, 2)
 
     def test_needs_the_scope_verify(self, api: Api) -> None:
         api.client = client_of(api.user, "run")
@@ -198,6 +229,20 @@ class TestSteer:
 
         assert (body["status"], body["watch"]["state"], body["watch"]["reason"]) == ("cancelled", "ended", "enough")
         assert body["watch"]["ended_at"] is not None
+
+    def test_stops_every_trial_by_an_administrator_s_kill_switch(self, api: Api) -> None:
+        decided = api.decided()
+        api.start()
+        refused = api.client.post("/api/v1/trials/kill", {"reason": "the key leaked"}, format="json")
+        assert refused.status_code == 403
+        api.user.is_superuser = True
+        api.user.save()
+
+        answer = api.client.post("/api/v1/trials/kill", {"reason": "the key leaked"}, format="json")
+
+        assert answer.json() == {"killed": 1}
+        killed = Trial.objects.exclude(pk=decided.pk).get()
+        assert (killed.status, killed.note, killed.killed_at is not None) == ("cancelled", "the key leaked", True)
 
     def test_lets_no_stranger_adopt(self, api: Api) -> None:
         trial = api.decided()

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from django.utils import timezone
 
 from execution.errors import AdoptionRefused
 from execution.models import ShadowShare, Trial
 from execution.services import promoting, trial_facts
+from execution.services.promoting import Adoption
 from execution.worker import run_until_idle
-from registry.models import Channel, ChannelMove, PatternVersion, User
-from registry.services import channels
+from registry.errors import NotThere
+from registry.models import Channel, ChannelMove, LineageEdge, PatternVersion, User
+from registry.services import channels, publishing
 from tests.execution.factories import NOW, make_run, make_user
-from tests.execution.trials import GOOD_ON, PLAIN, carry_out, good_on, make_trial, make_version, next_version
+from tests.execution.trials import GOOD_ON, PLAIN, carry_out, make_trial, make_version, next_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -65,6 +68,24 @@ def adopted(family: Family, **options: Any) -> ShadowShare:
     return promoting.adopt(trial=family.tried(), user=family.owner, now=timezone.now(), **options)
 
 
+def across(visibility: str = "public", **fields: Any) -> tuple[Trial, User]:
+    """A decided trial of another owner's pattern against the stable version of one's own, both as documents."""
+    owner = make_user()
+    control = published("vote", OLD, owner, success_when="ok", **fields)
+    candidate = published("vote-two", NEW, make_user(), visibility=visibility, success_when="ok")
+    channels.move(pattern=control.pattern, name="stable", version=control, user=owner, via="test", now=NOW)
+    return carry_out(make_trial(control, candidate, backend="plain", user=owner)), owner
+
+
+def published(name: str, script: str, owner: User, visibility: str = "public", **fields: Any) -> PatternVersion:
+    value = {"type": "orchestration_pattern", "name": name, "version": "1.0.0", "dsl": script, **fields}
+    source = yaml.safe_dump(value, sort_keys=False).encode()
+    made = publishing.publish(
+        owner=owner.own_owner, user=owner, source=source, via="api", now=NOW, visibility=visibility
+    )
+    return made.versions[0].version
+
+
 class TestAdoption:
     def test_moves_stable_and_watches_a_tenth_of_the_traffic(self) -> None:
         family = Family()
@@ -100,11 +121,44 @@ class TestAdoption:
             promoting.adopt(trial=trial, user=make_user(), now=NOW)
         assert family.stable == family.old
 
-    def test_is_refused_across_patterns(self) -> None:
-        trial = carry_out(make_trial(good_on(4), good_on(9)))
+    def test_across_patterns_publishes_the_candidate_s_text_as_the_next_version(self) -> None:
+        trial, owner = across()
+        control, candidate = trial.control, trial.candidate
+        assert promoting.adoption_of(trial) == Adoption(kind="publish", pattern=str(control.pattern), number="1.1.0")
 
-        with pytest.raises(AdoptionRefused, match="no version of"):
-            promoting.adopt(trial=trial, user=User.objects.create_superuser("root", password="x"), now=NOW)
+        watch = promoting.adopt(trial=trial, user=owner, now=timezone.now())
+
+        stable = Channel.objects.get(pattern=control.pattern, name="stable").version
+        assert (stable.pattern, stable.version) == (control.pattern, "1.1.0")
+        assert stable.program_hash == candidate.program_hash
+        assert (stable.provenance["taken_over"], stable.provenance["trial"]) == (str(candidate), trial.pk)
+        assert stable.provenance["report"] == trial.report.digest
+        assert (watch.promoted, watch.incumbent) == (stable, control)
+        trial.refresh_from_db()
+        assert trial.adopted_version == stable
+        edges = LineageEdge.objects.filter(child_digest=stable.digest).values_list("parent_digest", "op")
+        assert (candidate.digest, "merge") in set(edges)
+
+    def test_across_patterns_is_a_person_s_decision(self) -> None:
+        trial, _ = across(verification={"method": "shadow_execution", "automatic": True})
+
+        assert trial.adopted_at is None and "a person decides" in trial.note
+
+    def test_across_patterns_takes_over_only_what_the_person_may_see(self) -> None:
+        trial, owner = across(visibility="private")
+
+        with pytest.raises(NotThere):
+            promoting.adopt(trial=trial, user=owner, now=timezone.now())
+        trial.refresh_from_db()
+        assert trial.adopted_at is None and trial.control.pattern.versions.count() == 1
+
+    def test_across_patterns_happens_once_even_where_two_click(self) -> None:
+        trial, owner = across()
+        promoting.adopt(trial=trial, user=owner, now=timezone.now())
+
+        with pytest.raises(AdoptionRefused, match="already"):
+            promoting.adopt(trial=Trial.objects.get(pk=trial.pk), user=owner, now=timezone.now())
+        assert trial.control.pattern.versions.count() == 2
 
     def test_is_refused_when_stable_has_moved_on(self) -> None:
         family = Family()

@@ -9,7 +9,7 @@ import pytest
 from execution.errors import TrialNotPossible, TrialRefused
 from execution.models import ArmRun, Run, Trial, TrialLook, TrialPair
 from execution.services import trial_facts, verifying
-from execution.services.pairing import seed_of
+from execution.services.pairing import seed_of, world_of
 from execution.services.trial_inputs import GivenInput
 from execution.shadow.enrolment import commitment_of, first_arm
 from execution.shadow.errors import ReportRefused
@@ -125,6 +125,15 @@ class TestEnrolment:
         assert pair.control["runs"] == pair.candidate["runs"] == 2
         assert pair.arm_runs.count() == 4
         assert trial.outcome == "promote"
+
+    def test_lets_both_arms_meet_the_same_simulated_people(self) -> None:
+        trial = carry_out(make_trial(good_on(9), good_on(1), 20))
+
+        worlds: dict[int, set[int]] = {}
+        for one in ArmRun.objects.filter(pair__trial=trial).select_related("run", "pair"):
+            worlds.setdefault(one.pair.position, set()).add(one.run.policy["shadow"]["world"])
+        assert all(worlds[position] == {world_of(bytes(trial.seed), position)} for position in worlds)
+        assert len(set.union(*worlds.values())) == len(worlds) >= 10
 
     def test_gives_each_arm_a_seed_of_its_own(self) -> None:
         seeds = {seed_of(b"s" * 32, n, arm, 0, 1) for n in range(1, 50) for arm in Arm}

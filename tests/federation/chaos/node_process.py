@@ -58,12 +58,17 @@ def main(port: int) -> None:
 def _load() -> None:
     """Everything a node needs, before the first fork: nothing here opens a database or starts a thread."""
     import uvicorn.protocols.http.h11_impl  # noqa: F401
+    from anyio._backends import _asyncio  # noqa: F401  else imported at the first request
+    from django.urls import get_resolver
     from django.utils import timezone
 
     import hub.asgi  # noqa: F401  sets Django up and imports the application
+    from federation import transport
     from federation.protocol import backoff
     from federation.services import syncing, ticking
 
+    assert get_resolver().url_patterns  # imports every view
+    transport._certificates()
     syncing.EVERY_SECONDS = backoff.FIRST_SECONDS = 0
     syncing.LEASE = ticking.LEASE = timedelta(seconds=LEASE_SECONDS)
     timezone.now = Clock(timezone.now)

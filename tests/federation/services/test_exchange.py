@@ -126,11 +126,20 @@ class TestSharing:
 
     def test_previews_exactly_what_leaves(self, node: ThisNode) -> None:
         version = publish()
+        identities.author_of(version.pattern.owner, now=timezone.now())
 
         looked = sharing.preview(version, now=timezone.now())
         (row,) = share(version)
 
         assert looked.predicate == row.predicate
+
+    def test_previews_the_first_release_of_an_owner_but_for_the_author_it_makes(self, node: ThisNode) -> None:
+        version = publish()
+
+        looked = sharing.preview(version, now=timezone.now())
+        (row,) = share(version)
+
+        assert looked.predicate == row.predicate | {"author": sharing.NEW_AUTHOR}
 
 
 class TestTheFeed:

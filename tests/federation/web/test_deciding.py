@@ -29,7 +29,7 @@ def met(monkeypatch: pytest.MonkeyPatch) -> makers.Identity:
     identity = makers.node("a new north")
     found = trusting.Met(chain=identity.chain, base_url="https://north.example", features=(), contact="<i>ops</i>")
     monkeypatch.setattr(trusting, "meet", lambda url: found)
-    monkeypatch.setattr(trusting, "introduce", lambda peer, **options: "pending")
+    monkeypatch.setattr(trusting, "send_request", lambda *given, **options: "pending")
     return identity
 
 

@@ -117,3 +117,41 @@ class TestShapes:
         found = properties(ASK + "PARALLEL(limit: r.workers):\n  WAIT 1")
 
         assert found["workers"]["type"] == "integer"
+
+
+class TestBroadcasts:
+    """Replies to a broadcast are asked for in the shape that is read of them."""
+
+    def test_gathered_with_await_responses(self) -> None:
+        program = compile_script(
+            'broadcast_task("rate it", ["a", "b"])\n'
+            'STATE got = await_responses(["a", "b"], 30)\n'
+            'RETURN [AVERAGE(got, r => r.rating), COUNT(got, r => r.verdict == "keep")]'
+        ).program
+        assert program is not None
+
+        (shape,) = program["shapes"].values()
+        assert shape["properties"]["rating"] == {"type": "number"}
+        assert shape["properties"]["verdict"]["type"] == "string"
+
+    def test_taken_from_the_inbox(self) -> None:
+        program = compile_script(
+            'broadcast_task("rate it", ["a", "b"])\nAWAIT r TIMEOUT 5:\n  TRACK {rating: r.rating + 1}'
+        ).program
+        assert program is not None
+
+        (shape,) = program["shapes"].values()
+        assert shape["properties"] == {"rating": {"type": "number"}}
+
+    def test_nothing_is_asked_for_where_only_the_receivers_are_read(self) -> None:
+        program = compile_script('STATE sent = broadcast_task("go", ["a"])\nRETURN sent.sent_to').program
+        assert program is not None
+
+        assert program["shapes"] == {}
+
+    def test_a_filter_of_await_says_what_is_needed(self) -> None:
+        program = compile_script('SEND a "x"\nAWAIT {filter: {status: "ready"}, timeout: 5} AS r').program
+        assert program is not None
+
+        (shape,) = program["shapes"].values()
+        assert shape["properties"] == {"status": {"type": "string", "description": 'for example "ready"'}}
