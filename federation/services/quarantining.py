@@ -23,7 +23,7 @@ from federation.models import Peer, QuarantineItem, QuarantineStep, Statement
 from federation.protocol import quarantine
 from federation.protocol.quarantine import TRANSITIONS, Event
 from federation.protocol.tiers import RULES, Reannounce, Tier
-from federation.services import blocking, identities, storing
+from federation.services import blocking, identities, statistics, storing
 from registry.errors import RegistryError
 from registry.models import Channel, LineageEdge, Owner, Pattern, PatternVersion, User, Via
 from registry.models.names import name_from
@@ -172,6 +172,7 @@ def _publish(row: Statement, *, peer: Peer | None, now: datetime) -> PatternVers
         parents=edges,
     )
     version = published.versions[0].version
+    statistics.recount(version)
     _as_candidate(version, now=now)
     return version
 

@@ -24,6 +24,7 @@ from federation.errors import FederationError
 from federation.models import DeadLetter, EgressEntry, Nonce, Peer, PushReceipt, Statement, ThisNode
 from federation.protocol import limits
 from federation.services import (
+    attesting,
     identities,
     quarantining,
     remembering,
@@ -72,7 +73,7 @@ def tick(now: datetime | None = None) -> Ticked:
 
 def _round(now: datetime) -> Ticked:
     node = remembering.checked(identities.node())
-    signed = sharing.notice(now=now)
+    signed = sharing.notice(now=now) + attesting.share(now=now)
     storing.number()
     done = Ticked(signed=signed, peers=0, scanned=0, settled=0)
     if not node.is_paused:
@@ -82,6 +83,7 @@ def _round(now: datetime) -> Ticked:
         _poke_all(now=now)
     done["scanned"] = scan_all(now=now)
     done["settled"] = trying.settle(now=now)
+    attesting.recheck(now=now)
     trying.retry_tomorrow(now=now)
     storing.number()
     segmenting.cut(now=now)
