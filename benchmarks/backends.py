@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 
+from benchmarks.peers import paid
 from execution.agents.base import Answer, Capabilities, Request, Reservation
 
 
@@ -17,6 +19,24 @@ class Kilobyte:
         """The question and a thousand digits that do not compress to nothing."""
         digits = "".join(hashlib.sha256(f"{request.key}{n}".encode()).hexdigest() for n in range(16))
         return Answer(value=f"{request.prompt}:{digits[:1000]}")
+
+    def reserve(self, request: Request) -> Reservation:
+        """Nothing."""
+        return Reservation()
+
+
+class Paid:
+    """The completion of ``benchmarks.peers.paid``: 50 ms, with a line in the log before and after."""
+
+    name = "paid"
+    capabilities = Capabilities(simulated=True)
+
+    async def complete(self, request: Request) -> Answer:
+        """The question itself."""
+        paid.asked(request.prompt)
+        await asyncio.sleep(paid.SECONDS)
+        paid.answered(request.prompt)
+        return Answer(value=request.prompt)
 
     def reserve(self, request: Request) -> Reservation:
         """Nothing."""

@@ -3,7 +3,9 @@ Durable execution beside LangGraph and DBOS, on SQLite and PostgreSQL, in one ru
 
 Each system runs in a process and an environment of its own (the peers come
 from PyPI into ``var/peers``), on a database of its own, one after the other.
-PostgreSQL runs with its default durability here.
+PostgreSQL runs with its default durability here. A plain loop over the same
+agents, without any durability, is the floor. ``BENCH_DATABASES=sqlite`` or
+``postgres`` measures one half.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks import kills
 from benchmarks.harness import Row
 from tests import servers
 
@@ -63,8 +66,7 @@ def figures_of(command: list[str], environment: dict[str, str] | None = None) ->
 def ours(database_url: str) -> dict[str, float]:
     """Our own figures on a database."""
     with tempfile.TemporaryDirectory() as folder:
-        url = database_url or f"sqlite:///{folder}/hub.sqlite3"
-        environment = {"DATABASE_URL": url, "HUB_DATA": folder, "CELERY_BROKER_URL": "", "ANTHROPIC_API_KEY": ""}
+        environment = hub_environment(database_url, Path(folder))
         return figures_of([sys.executable, "-m", "benchmarks.durable_node"], environment)
 
 
@@ -84,12 +86,41 @@ def database(kind: str) -> Iterator[str]:
         yield url
 
 
+def killed(name: str, kind: str) -> dict[str, float]:
+    """What a system paid again for when it was killed on a database of its own."""
+    with database(kind) as url, tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        if name == "ours":
+            command = [sys.executable, "-m", "benchmarks.kills_node"]
+        else:
+            plain = {"langgraph": str(folder / "own.sqlite3"), "dbos": f"sqlite:///{folder / 'own.sqlite3'}"}[name]
+            script = str(ROOT / "benchmarks" / "peers" / f"{name}_peer.py")
+            at = url.replace("postgres://", "postgresql://") or plain
+            command = [peer_python(name), script, at, "survive", str(kills.WIDTH)]
+        bill = kills.survive(command, folder, hub_environment(url, folder))
+    found = {"killed": bill.kills, "asked_again": bill.asked_again, "answered_again": bill.answered_again}
+    if name == "ours":
+        found["committed_again"] = int(bill.last_word.removeprefix("committed again: "))
+    return found
+
+
+def hub_environment(url: str, folder: Path) -> dict[str, str]:
+    """What a hub process of ours is told."""
+    return {
+        "DATABASE_URL": url or f"sqlite:///{folder}/hub.sqlite3",
+        "HUB_DATA": str(folder),
+        "CELERY_BROKER_URL": "",
+        "ANTHROPIC_API_KEY": "",
+    }
+
+
 def measure_on(kind: str) -> dict[str, dict[str, float]]:
     """{system: figures} on one kind of database."""
     found: dict[str, dict[str, float]] = {}
     for name in ("ours", *PEERS):
         with database(kind) as url:
             found[name] = ours(url) if name == "ours" else theirs(name, url)
+        found[name].update(killed(name, kind))
     return found
 
 
@@ -99,6 +130,9 @@ REACH = {
     ("resume_5000_ms", "sqlite"): 50.0,
     ("resume_5000_ms", "postgres"): 50.0,
     ("storage_1000_kb_mb", "sqlite"): 5.0,
+    ("storage_1000_kb_mb", "postgres"): 5.0,
+    ("committed_again", "sqlite"): 0,
+    ("committed_again", "postgres"): 0,
     ("waiting_run_bytes", "sqlite"): 1024.0,
 }
 WORDS = {
@@ -108,6 +142,10 @@ WORDS = {
     "resume_5000_ms": ("resume after 5,000 steps", "ms"),
     "storage_1000_kb_mb": ("storage of 1,000 × 1 kB", "MB"),
     "waiting_run_bytes": ("a waiting run (10,000 at once)", "bytes"),
+    "plain_step_ms": ("the same step in a plain loop, nothing kept", "ms"),
+    "committed_again": (f"committed completions paid again, {kills.KILLS} × kill -9", ""),
+    "answered_again": (f"answered completions paid again, {kills.KILLS} × kill -9", ""),
+    "asked_again": (f"completions under way asked again, {kills.KILLS} × kill -9", ""),
 }
 
 
@@ -135,6 +173,6 @@ def rows_of(kind: str, found: dict[str, dict[str, float]]) -> list[Row]:
 def measure() -> list[Row]:
     """Rows of durable execution."""
     rows: list[Row] = []
-    for kind in ("sqlite", "postgres"):
+    for kind in os.environ.get("BENCH_DATABASES", "sqlite,postgres").split(","):
         rows += rows_of(kind, measure_on(kind))
     return rows

@@ -7,10 +7,12 @@ everything around them, from the machine's step to the committed answer.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
 import time
+from dataclasses import replace
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 
@@ -23,8 +25,10 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
+from execution.agents import roster
+from execution.agents.base import Profile
 from execution.models import Run
-from execution.services import advancing, controlling, starting
+from execution.services import advancing, asking, controlling, starting
 from execution.services.clock import now_ms
 from execution.worker import run_until_idle
 from registry.models import PatternVersion, User
@@ -88,6 +92,23 @@ def per_step(user: User, count: int = 1000) -> float:
     return seconds / count * 1000
 
 
+def plain_step(count: int = 1000) -> float:
+    """Milliseconds of the same question in a plain loop: the agents and nothing around them."""
+    agents = roster.backend("simulated")
+    request = asking.make_request(
+        run_id=0, key="", name="completion:async", data={"agent_id": "worker", "prompt": "go"}, shape=None, seed=1,
+        attempt=1, timeout=None, profile=Profile(name="worker"),
+    )  # fmt: skip
+
+    async def loop() -> None:
+        for n in range(count):
+            await agents.complete(replace(request, key=str(n)))
+
+    start = time.perf_counter()
+    asyncio.run(loop())
+    return (time.perf_counter() - start) / count * 1000
+
+
 def fan_out(user: User, count: int = 1000) -> float:
     """Seconds for a fan-out of so many."""
     seconds, run = carried_out(user, published(user, "fan_out", FAN_OUT.format(count=count)))
@@ -148,6 +169,7 @@ def main() -> None:
     per_step(user, 50)
     figures = {
         "per_step_ms": per_step(user),
+        "plain_step_ms": plain_step(),
         "fan_out_1000_s": fan_out(user),
         "resume_1000_ms": resume(user, 1000),
         "resume_5000_ms": resume(user, 5000),

@@ -95,6 +95,15 @@ def do_seed(count: int, first: int = 0) -> dict[str, Any]:
     return {"head": storing.number()}
 
 
+def do_cut() -> dict[str, Any]:
+    """Segments of what is in the feed, as every round writes them."""
+    from django.utils import timezone
+
+    from federation.services import segmenting
+
+    return {"segments": segmenting.cut(now=timezone.now())}
+
+
 def do_add(url: str) -> dict[str, Any]:
     from django.utils import timezone
 
@@ -133,11 +142,10 @@ def do_scan() -> dict[str, Any]:
     """Read and scan everything that waits."""
     from django.utils import timezone
 
-    from federation.services import quarantining
+    from federation.services import ticking
 
-    start, used, count = time.perf_counter(), time.process_time(), 0
-    while done := quarantining.scan_pending(now=timezone.now()):
-        count += done
+    start, used = time.perf_counter(), time.process_time()
+    count = ticking.scan_all(now=timezone.now())
     return {"seconds": time.perf_counter() - start, "cpu": time.process_time() - used, "count": count}
 
 

@@ -18,7 +18,7 @@ e-value that holds at every look and so asks for more (20 refutes it).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -49,6 +49,7 @@ LIBRARY = Path(__file__).resolve().parent.parent / "library"
 AGENTS = SimulatedAgents()
 EQUAL_TESTS = 4  # per player: what the plain tournament gives by default
 TIME_LIMIT = 60.0  # the patterns' own
+Watch = Callable[[Mapping[str, Any]], object]
 ODD = 0x9E3779B97F4A  # spreads the seeds of answers
 
 
@@ -59,6 +60,7 @@ class Population:
     name: str
     simulation: Mapping[str, Any] = field(default_factory=dict)  # as a profile says it
     players: int = 8
+    abilities: Mapping[str, float] = field(default_factory=dict)  # of players who are no draw from the population
 
 
 POPULATIONS = (
@@ -150,7 +152,8 @@ def program_of(name: str) -> dict[str, Any]:
 
 def question(population: Population, world: int, player: str, **fields: Any) -> Request:
     """A request to one player of a world."""
-    profile = Profile(name=player, settings={"simulation": population.simulation})
+    own = {"ability": population.abilities[player]} if player in population.abilities else {}
+    profile = Profile(name=player, settings={"simulation": {**population.simulation, **own}})
     told = {"key": "", "prompt": "", **fields}
     return Request(run_id=0, agent_id=player, profile=profile, world=world, **told)
 
@@ -186,8 +189,10 @@ def examinee(population: Population, world: int, player: str) -> Examinee:
     return Persona.of(question(population, world, player)).examinee
 
 
-def played(name: str, population: Population, world: int, seed: int, **inputs: Any) -> Played:
-    """One tournament, on no clock and no database."""
+def played(
+    name: str, population: Population, world: int, seed: int, *, watch: Watch | None = None, **inputs: Any
+) -> Played:
+    """One tournament, on no clock and no database; ``watch`` is shown each completion before it is answered."""
     program = program_of(name)
     players = [f"player_{number}" for number in range(1, population.players + 1)]
     if population.players != 8:
@@ -203,6 +208,8 @@ def played(name: str, population: Population, world: int, seed: int, **inputs: A
         waiting = []
         for effect in effects:
             if effect["kind"] == "event" and effect["reply"] != "none":
+                if watch is not None:
+                    watch(effect)
                 reply = asked(population, world, seed, effect)
                 completions, seconds = completions + 1, seconds + reply["duration"]
                 waiting.append({"kind": "reply", "seq": effect["seq"], "value": reply, "at": at})

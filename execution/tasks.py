@@ -69,7 +69,7 @@ def upkeep(**_: Any) -> None:
 
 
 def hint(kind: str, run_id: int) -> None:
-    """Send a hint once the transaction is through: who is told sooner finds nothing."""
+    """Send a hint once the transaction is through: who is told sooner finds nothing. (Celery's ``delay_on_commit``.)"""
     transaction.on_commit(lambda: _send(kind, run_id))
 
 
@@ -80,6 +80,19 @@ def _send(kind: str, run_id: int) -> None:
         task.apply_async((run_id,), retry=False)
     except OperationalError as error:
         log.warning("no broker for a hint about run %s: %s", run_id, error, extra={"run_id": run_id})
+
+
+@signals.worker_ready.connect
+def begin_at_once(sender: Any, **_: Any) -> None:
+    """
+    A process of the queue ``effects`` works from its start, and not from its first hint.
+
+    Where the last other worker was killed with every question under way, nobody
+    hints any more: without this, a process that had no task yet would stand by
+    until the advancing process and beat have noticed.
+    """
+    if "effects" in sender.app.amqp.queues.consume_from:
+        process_worker(delivers=True)
 
 
 @signals.worker_process_shutdown.connect

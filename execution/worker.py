@@ -19,6 +19,7 @@ import queue
 import secrets
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ class WorkerSettings:
     reap_seconds: float = 2.0
     beat_seconds: float = 1.5
     lease_seconds: float = 6.0  # without a beat for so long, a worker counts as gone
+    drain_seconds: float = 25.0  # told to stop: how long it waits for the answers under way
     commit_batch: int = 100  # answers committed in one transaction
     queue: str = ""  # "trials": carries out the runs of trials and nothing else
     delivers: bool = True  # False: advances runs only, and leaves questions to other processes
@@ -135,6 +137,8 @@ class Worker:
         self.backlog: deque[Delivery] = deque()
         self.lane = Lane(self.answers.put, clock)
         self.stopping = threading.Event()
+        self.hurried = threading.Event()  # set: a worker that stops waits for no further answer
+        self._ended = threading.Event()
         self._beater: threading.Thread | None = None
         self._reaped_at = self._batched_at = 0
 
@@ -144,17 +148,29 @@ class Worker:
         """Register, and beat from now on."""
         name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}:{self.settings.queue or 'runs'}"
         self.worker_id = reaping.register(name, self.clock())
-        self.stopping.clear()
+        for event in (self.stopping, self.hurried, self._ended):
+            event.clear()
         self._beater = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._beater.start()
         hints.listen(self.hint)
 
     def stop(self) -> None:
-        """Stop in good order: commit what has been answered, give back the rest."""
+        """
+        Stop in good order: wait a while for the answers under way, which are paid for, and give back the rest.
+
+        What was claimed and never sent is as it was before; what was sent and
+        stays without an answer is in doubt at once. Nobody else may be in ``claim_and_run`` any more.
+        """
         hints.forget(self.hint)
         self.stopping.set()
+        delivering.give_back(self.backlog, self.clock())
+        self.backlog.clear()
+        until = time.monotonic() + self.settings.drain_seconds
+        while self.lane.in_flight and time.monotonic() < until and not self.hurried.is_set():
+            self._wait()
         self.lane.stop()
-        self._commit_answers(self._drain())
+        self._go_on(self._commit_answers(self._drain()))
+        self._ended.set()
         if self._beater is not None:
             self._beater.join(timeout=5)
         reaping.leave(self.worker_id, self.clock())
@@ -162,7 +178,7 @@ class Worker:
     def _beat(self) -> None:
         """Renew the lease; a worker that was fenced meanwhile goes on as a new one."""
         try:
-            while not self.stopping.wait(self.settings.beat_seconds):
+            while not self._ended.wait(self.settings.beat_seconds):
                 try:
                     self.beat()
                 except DatabaseError:
@@ -250,7 +266,7 @@ class Worker:
     @property
     def room(self) -> int:
         """How many more questions this worker takes."""
-        if not self.settings.delivers:
+        if not self.settings.delivers or self.stopping.is_set():
             return 0
         return self.settings.in_flight - self.lane.in_flight - len(self.backlog)
 
@@ -344,6 +360,8 @@ class Worker:
 
 
 _shared: dict[tuple[bool, str], Worker] = {}
+_threads: dict[tuple[bool, str], threading.Thread] = {}
+JOIN_SECONDS = 10.0
 _shared_guard = threading.Lock()
 
 
@@ -360,16 +378,23 @@ def process_worker(*, delivers: bool, queue: str = "") -> Worker:
             worker = _shared[delivers, queue] = Worker(settings)
             worker.start()
             if delivers:
-                threading.Thread(target=worker.run_forever, name="worker", daemon=True).start()
+                thread = _threads[delivers, queue] = threading.Thread(target=worker.run_forever, daemon=True)
+                thread.start()
         return worker
 
 
 def stop_process_workers() -> None:
-    """Stop in good order; what was sent and not answered is in doubt at once instead of after a lease."""
+    """Stop in good order: all of them together, so that they wait for their answers at the same time."""
     with _shared_guard:
+        for worker in _shared.values():
+            worker.stopping.set()
+            worker.answers.put(None)
+        for thread in _threads.values():
+            thread.join(timeout=JOIN_SECONDS)
         for worker in _shared.values():
             worker.stop()
         _shared.clear()
+        _threads.clear()
 
 
 def is_immediate(delivery: Delivery) -> bool:

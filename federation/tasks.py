@@ -13,7 +13,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from federation.models import Peer
-from federation.services import polling, quarantining, syncing, ticking
+from federation.services import polling, syncing, ticking
 
 TICK_SECONDS = 5.0
 # What ``beat_schedule`` in hub.settings must hold; a test compares them.
@@ -46,5 +46,4 @@ def sync_peer(peer_id: int, **_: Any) -> None:
 @shared_task(name="federation.tasks.scan")
 def scan(**_: Any) -> None:
     """Look at what arrived."""
-    while quarantining.scan_pending(now=timezone.now()):
-        pass
+    ticking.scan_all(now=timezone.now())

@@ -15,6 +15,7 @@ from __future__ import annotations
 import secrets
 import ssl
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -26,14 +27,13 @@ from django.utils import timezone
 
 from federation.errors import SwitchedOff, TransportFailure
 from federation.protocol import limits, messages
-from federation.protocol.exchange import Answer, Ask
+from federation.protocol.exchange import Answer, Ask, Transport
 from federation.protocol.keys import SecretKey
 from federation.protocol.messages import Request, Response
 from registry import outgoing
 from registry.errors import OutgoingFailed, OutgoingRefused
 from registry.outgoing import Door
 
-SEGMENT_BYTES = 64 * limits.MIB  # of one segment, unpacked
 _SPARE = 64 * limits.KIB  # a body may exceed a page by its last line's frame
 
 Fetch = Callable[[str, str, bytes, Mapping[str, str], outgoing.Limits], outgoing.Answer]
@@ -67,8 +67,44 @@ class PeerTransport:
             headers=(("Accept-Encoding", "zstd"),),
         )
         read = ask.wait_seconds + limits.WAIT_GRACE_SECONDS if ask.wait_seconds else limits.READ_SECONDS
-        answer = send(self.door, request, read_seconds=max(read, limits.READ_SECONDS))
+        read_seconds = max(read, limits.READ_SECONDS)
+        answer = send(self.door, request, read_seconds=read_seconds, body_bytes=ask.answer_bytes)
         return verified(answer, request, self.peer_keys, now=int(self.clock()))
+
+
+class ReadingAhead:
+    """
+    Fetches the next page while the last one is stored: one thread, one answer in hand.
+
+    Whatever happens to an answer that is fetched ahead shows when it is asked
+    for; one that is never asked for is dropped.
+
+        with ReadingAhead(PeerTransport(…)) as through:
+            drive(session, through, take=…, ahead=through)
+    """
+
+    def __init__(self, through: Transport) -> None:
+        self._through = through
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+        self._next: tuple[Ask, Future[Answer]] | None = None
+
+    def __enter__(self) -> ReadingAhead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # A request under way ends by its own timeout; nobody waits for it here.
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def begin(self, ask: Ask) -> None:
+        """Fetch this now; ``fetch`` will be asked for it."""
+        self._next = ask, self._thread.submit(self._through.fetch, ask)
+
+    def fetch(self, ask: Ask) -> Answer:
+        """The verified answer, fetched ahead or now; see ``PeerTransport.fetch``."""
+        begun, self._next = self._next, None
+        if begun is not None and begun[0] == ask:
+            return begun[1].result()
+        return self._through.fetch(ask)
 
 
 def door(*, hosts: Callable[[str], bool]) -> Door:
@@ -87,7 +123,13 @@ def _certificates() -> ssl.SSLContext:
     return httpx2.create_ssl_context(trust_env=False)
 
 
-def send(through: Door, request: Request, *, read_seconds: float = limits.READ_SECONDS) -> outgoing.Answer:
+def send(
+    through: Door,
+    request: Request,
+    *,
+    read_seconds: float = limits.READ_SECONDS,
+    body_bytes: int = limits.PAGE_BYTES,
+) -> outgoing.Answer:
     """
     One request as it was signed, byte for byte.
 
@@ -98,7 +140,7 @@ def send(through: Door, request: Request, *, read_seconds: float = limits.READ_S
         connect_seconds=limits.CONNECT_SECONDS,
         read_seconds=read_seconds,
         total_seconds=limits.TOTAL_SECONDS,
-        body_bytes=limits.PAGE_BYTES + _SPARE,
+        body_bytes=body_bytes + _SPARE,
     )
     try:
         return through.request(

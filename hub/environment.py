@@ -47,6 +47,7 @@ class Environment:
     ksi_socket: str  # KSI_SOCKET: the socket of a KSI daemon, empty for none
     federation_allow_loopback: bool  # FEDERATION_ALLOW_LOOPBACK: for the demo and tests only
     registration_open: bool  # HUB_REGISTRATION: "open" (default) or "closed"
+    simulated_pace: float  # HUB_SIMULATED_PACE: of the backend "watchable", as a share of its agents' own latency
     otlp_endpoint: str  # OTEL_EXPORTER_OTLP_ENDPOINT: where spans go, empty for nowhere
 
     @property
@@ -83,9 +84,21 @@ class Environment:
             anthropic_base_url=values.get("ANTHROPIC_BASE_URL", ""),
             ksi_socket=values.get("KSI_SOCKET", ""),
             federation_allow_loopback=_flag(values, "FEDERATION_ALLOW_LOOPBACK"),
+            simulated_pace=_number(values, "HUB_SIMULATED_PACE", 0.6),
             registration_open=values.get("HUB_REGISTRATION", "open") == "open",
             otlp_endpoint=values.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
         )
+
+
+def _number(values: Mapping[str, str], name: str, default: float) -> float:
+    text = values.get(name, "").strip()
+    try:
+        number = float(text) if text else default
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 100:
+        raise EnvironmentProblem(f"{name} is {text!r}; write a number from 0 to 100")
+    return number
 
 
 def _flag(values: Mapping[str, str], name: str) -> bool:

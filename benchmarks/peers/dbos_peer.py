@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 
+import paid
 from dbos import DBOS, SetWorkflowID
 
 
@@ -51,6 +52,45 @@ def child(n: int) -> int:
 def fan(width: int) -> int:
     handles = [DBOS.start_workflow(child, n) for n in range(width)]
     return sum(handle.get_result() for handle in handles)
+
+
+@DBOS.step()
+def bought(n: int) -> int:
+    return paid.completion(n)
+
+
+@DBOS.workflow()
+def purchase(n: int) -> int:
+    return bought(n)
+
+
+@DBOS.workflow()
+def purchases(width: int) -> int:
+    handles = [DBOS.enqueue_workflow("counter", purchase, n) for n in range(width)]
+    return sum(handle.get_result() for handle in handles)
+
+
+def survive(url: str, width: int) -> None:
+    """Start the fan-out, or go on with it after a kill; ends with it."""
+    launch(url)
+    DBOS.register_queue("counter", worker_concurrency=10, polling_interval_sec=0.05)
+    if not DBOS.list_workflows(name=purchases.__qualname__):
+        with SetWorkflowID("purchases"):
+            DBOS.start_workflow(purchases, width)
+    assert DBOS.retrieve_workflow("purchases").get_result() == width * (width - 1) // 2
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def waiting(url: str, count: int) -> float:
+    """Bytes of database for one workflow that waits for a message, over so many."""
+    before = size_of(url)
+    for _ in range(count):
+        DBOS.start_workflow(wait_after, 0)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and len(DBOS.list_workflows(status="PENDING")) < count:
+        time.sleep(0.5)
+    return (size_of(url) - before) / count
 
 
 def launch(url: str) -> None:
@@ -103,7 +143,7 @@ def main() -> None:
     url = sys.argv[1] if len(sys.argv) > 1 and sys.argv[1] else ""
     url = url or f"sqlite:///{os.path.join(tempfile.mkdtemp(), 'dbos.sqlite3')}"
     if len(sys.argv) > 2:
-        {"first": first_life, "second": second_life}[sys.argv[2]](url, int(sys.argv[3]))
+        {"first": first_life, "second": second_life, "survive": survive}[sys.argv[2]](url, int(sys.argv[3]))
         return
     figures: dict[str, float] = {}
     for steps in (1000, 5000):
@@ -119,6 +159,7 @@ def main() -> None:
     before = size_of(url)
     store(1000)
     figures["storage_1000_kb_mb"] = (size_of(url) - before) / 1e6
+    figures["waiting_run_bytes"] = waiting(url, 1000)  # each holds a thread; ten thousand are beyond this machine
     print(json.dumps(figures))
     sys.stdout.flush()
     os._exit(0)

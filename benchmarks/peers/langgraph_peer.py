@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager
 from typing import Annotated, Any, TypedDict
 
+import paid
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, Send, interrupt
 
@@ -106,8 +107,44 @@ def size_of(url: str) -> int:
     return os.path.getsize(url)
 
 
+def survive(url: str, width: int) -> None:
+    """Start the fan-out, or go on with it after a kill; ends with it."""
+    with checkpointer(url) as saver:
+        builder = StateGraph(State)
+        builder.add_node("split", lambda state: {})
+        builder.add_node("buy", lambda state: {"items": [paid.completion(state["n"])]})
+        builder.add_edge(START, "split")
+        builder.add_conditional_edges("split", lambda state: [Send("buy", {"n": n}) for n in range(width)], ["buy"])
+        builder.add_edge("buy", END)
+        graph = builder.compile(checkpointer=saver)
+        where = {**config("kills", width), "max_concurrency": 10}
+        begun = saver.get_tuple(where) is not None
+        result = graph.invoke(None if begun else {"n": 0, "stop": 0, "items": []}, where, durability="sync")
+        assert len(result["items"]) == width
+
+
+def waiting(saver: Any, url: str, count: int) -> float:
+    """Bytes of database for one thread that waits for a person, over so many."""
+
+    def ask(state: State) -> dict[str, Any]:
+        return {"n": interrupt("go?")}
+
+    builder = StateGraph(State)
+    builder.add_node("ask", ask)
+    builder.add_edge(START, "ask")
+    builder.add_edge("ask", END)
+    graph = builder.compile(checkpointer=saver)
+    before = size_of(url)
+    for n in range(count):
+        graph.invoke({"n": 0, "stop": 0, "items": []}, config(f"waiting-{n}", 10), durability="sync")
+    return (size_of(url) - before) / count
+
+
 def main() -> None:
     given = sys.argv[1] if len(sys.argv) > 1 else ""
+    if len(sys.argv) > 2:
+        survive(given, int(sys.argv[3]))
+        return
     url = given or os.path.join(tempfile.mkdtemp(), "langgraph.sqlite3")
     figures: dict[str, float] = {}
     with checkpointer(url) as saver:
@@ -117,7 +154,9 @@ def main() -> None:
         figures["resume_5000_ms"] = resume(saver, 5000)
         before = size_of(url)
         store(saver, 1000)
-    figures["storage_1000_kb_mb"] = (size_of(url) - before) / 1e6
+        stored = size_of(url)
+        figures["waiting_run_bytes"] = waiting(saver, url, 10_000)
+    figures["storage_1000_kb_mb"] = (stored - before) / 1e6
     print(json.dumps(figures))
 
 

@@ -1,8 +1,9 @@
 """
 Which agent backends there are, by alias.
 
-Built in: ``simulated`` and ``scripted``, and where the environment says how to
-reach them ``claude`` and ``ksi``. ``settings.AGENT_BACKENDS`` adds or
+Built in: ``simulated``, the same at a pace that a person can follow
+(``watchable``), ``scripted``, and where the environment says how to reach them
+``claude`` and ``ksi``. ``settings.AGENT_BACKENDS`` adds or
 replaces aliases: ``{"slow": {"backend": "simulated", "scale": 1.0}}``, where
 ``backend`` names a built-in one or a class by its dotted path. A backend is
 made once per process and set of options, since it may hold connections.
@@ -39,6 +40,11 @@ def _simulated(scale: float = 0.0, **options: Any) -> AgentBackend:
     return SimulatedAgents(scale=float(scale), sleep=asyncio.sleep if scale else None)
 
 
+def _watchable(scale: float | None = None, **options: Any) -> AgentBackend:
+    """The same answers as ``simulated`` gives, each after its own latency: they wait in the lane and hold no thread."""
+    return _simulated(scale=settings.SIMULATED_PACE if scale is None else scale)
+
+
 def _scripted(agents: Mapping[str, Any] | None = None, scale: float = 0.0, **options: Any) -> AgentBackend:
     return ScriptedAgents(agents or {}, scale=float(scale), sleep=asyncio.sleep if scale else None)
 
@@ -60,13 +66,21 @@ def _ksi(**options: Any) -> AgentBackend:
     return KsiBackend(**{"socket_path": settings.KSI_SOCKET, **options})
 
 
+WATCHABLE = "watchable"
 BUILT_IN: dict[str, Callable[..., AgentBackend]] = {
     "simulated": _simulated,
+    WATCHABLE: _watchable,
     "scripted": _scripted,
     "claude": _claude,
     "ksi": _ksi,
 }
-TITLES = {"simulated": "Simulated agents", "scripted": "Scripted agents", "claude": "Claude", "ksi": "KSI daemon"}
+TITLES = {
+    "simulated": "Simulated agents, at once",
+    WATCHABLE: "Simulated agents, at a pace to watch",
+    "scripted": "Scripted agents",
+    "claude": "Claude",
+    "ksi": "KSI daemon",
+}
 
 RUN_OPTIONS = frozenset({"agents"})
 
@@ -77,6 +91,7 @@ def aliases() -> list[str]:
     """All names a run may choose from, the default first."""
     reachable = {
         "simulated": True,
+        WATCHABLE: True,
         "scripted": True,
         "claude": bool(settings.ANTHROPIC_API_KEY),
         "ksi": bool(settings.KSI_SOCKET),
@@ -93,6 +108,12 @@ def configured() -> Mapping[str, Mapping[str, Any]]:
 def default_backend() -> str:
     """The alias used where a run names none."""
     return settings.DEFAULT_BACKEND if settings.DEFAULT_BACKEND in aliases() else "simulated"
+
+
+def watched_backend() -> str:
+    """The alias that a form proposes: whoever starts a run in the browser wants to see it work."""
+    default = default_backend()
+    return WATCHABLE if default == "simulated" else default
 
 
 def listed() -> list[Listed]:

@@ -9,6 +9,7 @@ interrupted goes on from its last counted pair, and none counts twice.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -27,6 +28,7 @@ from execution.shadow.evidence import Pair
 from execution.shadow.verdict import Health, Outcome
 from execution.states import PairStatus, TrialStatus
 
+_CODE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)+")  # of an error: execution.agent.unreachable
 KEPT = 64
 BATCH = 500
 
@@ -127,8 +129,19 @@ def as_pair(row: TrialPair) -> Pair:
         contrasts={} if row.missing else row.contrasts,
         stratum=row.stratum,
         input_id=row.input_name,
-        missing=row.missing,
+        missing=named(row.missing),
     )
+
+
+def named(reason: str) -> str:
+    """
+    Why a pair is missing, as a report may say it: who was lost and the error's code, never its message.
+
+    A message may quote what an agent was asked or answered, and a report leaves this node.
+    """
+    told, _, rest = reason.partition(": ")
+    code = rest.partition(":")[0]
+    return f"{told}: {code}" if _CODE.fullmatch(code) else told
 
 
 def counted_pairs(trial: Trial, upto: int) -> list[Pair]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import connection, transaction
@@ -23,7 +23,7 @@ from execution.errors import AgentError
 from execution.models import RunAgent, hot
 from execution.models.fields import dumps
 from execution.models.stored import BlobWriter, load_many
-from execution.services import asking, at_once, budgeting, faults, sessions
+from execution.services import asking, at_once, budgeting, faults, hints, sessions
 from execution.services.asking import Delivery, Reply
 from execution.services.profiles import profile_for
 from execution.services.world import Agent
@@ -148,6 +148,20 @@ def _put_back(cursor: Any, delivery: Delivery, refusal: budgeting.Refusal, now: 
         " due_at = %s WHERE run_id = %s AND seq = %s AND epoch = %s",
         [now + BUDGET_PAUSE_MS, delivery.run_id, delivery.seq, delivery.epoch],
     )
+
+
+def give_back(deliveries: Iterable[Delivery], now: int) -> None:
+    """Questions that were claimed and never sent, by a worker that stops: due again, nothing held back, no attempt made."""
+    with transaction.atomic(), hot.cursor() as cursor:
+        for delivery in deliveries:
+            cursor.execute(
+                "UPDATE execution_effect SET status = 'queued', worker_id = NULL, attempts = attempts - 1,"
+                " sent_at = NULL, due_at = %s WHERE run_id = %s AND seq = %s AND epoch = %s AND status = 'sent'",
+                [now, delivery.run_id, delivery.seq, delivery.epoch],
+            )
+            if cursor.rowcount:
+                _give_back(cursor, delivery)
+                hints.effects_queued(delivery.run_id)
 
 
 def end_for_budget(delivery: Delivery, refusal: budgeting.Refusal, now: int) -> None:

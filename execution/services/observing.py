@@ -114,7 +114,7 @@ def clear(now_ms: int) -> int:
         cursor.execute(
             "SELECT DISTINCT p.trial_id FROM execution_run r JOIN execution_armrun a ON a.run_id = r.id"
             " JOIN execution_trialpair p ON p.id = a.pair_id WHERE r.queue = 'trials'"
-            " AND r.status IN ('queued', 'running', 'waiting', 'paused') AND p.status = 'dropped' LIMIT 20"
+            " AND r.status IN ('queued', 'running', 'waiting', 'paused') AND (p.status = 'dropped' OR (p.status = 'settled' AND p.missing <> '')) LIMIT 20"
         )
         trials = [row[0] for row in cursor.fetchall()]
     return sum(verifying.end_runs(trial_id, now_ms) for trial_id in trials)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -34,6 +34,7 @@ from execution.shadow.contrast import contrasts_of
 from execution.shadow.observation import Arm, Observation, mean_observation
 from execution.states import PairStatus
 
+PATIENCE = timedelta(days=3)  # with a real run that does not end
 MOST_ATTEMPTS = 3  # of one arm, when the infrastructure fails
 # Kinds of an agent's failure that say nothing about the pattern that asked.
 INFRASTRUCTURE = ("overloaded", "configuration", "in_doubt")
@@ -57,7 +58,7 @@ def tend(trial: Trial, pair: TrialPair, runs: Arms, now: datetime) -> bool:
     Args:
         runs: its arms, from ``arms_of``.
     """
-    if not _has_step(trial, pair, runs):
+    if not _has_step(trial, pair, runs, now):
         return False
     try:
         with transaction.atomic():
@@ -68,8 +69,10 @@ def tend(trial: Trial, pair: TrialPair, runs: Arms, now: datetime) -> bool:
     return True
 
 
-def _has_step(trial: Trial, pair: TrialPair, runs: Arms) -> bool:
+def _has_step(trial: Trial, pair: TrialPair, runs: Arms, now: datetime) -> bool:
     """Whether an arm is to be started, or something has ended that asks for a next step."""
+    if _is_forgotten(trial, pair, runs, now):
+        return True
     if any(_needs_start(trial, pair, arm, runs) for arm in Arm):
         return True
     if all(one.run.has_ended for arm in Arm for one in runs[arm]):
@@ -78,6 +81,9 @@ def _has_step(trial: Trial, pair: TrialPair, runs: Arms) -> bool:
 
 
 def _step(trial: Trial, pair: TrialPair, runs: Arms, now: datetime) -> None:
+    if _is_forgotten(trial, pair, runs, now):
+        settle_missing(pair, f"the real run did not end within {PATIENCE.days} days", now)
+        return
     try:
         for arm in (Arm(pair.first), Arm(pair.first).other):
             if _needs_start(trial, pair, arm, runs):
@@ -95,6 +101,18 @@ def _step(trial: Trial, pair: TrialPair, runs: Arms, now: datetime) -> None:
         settle(trial, pair, runs, now)
     except Lost as reason:
         settle_missing(pair, str(reason), now)
+
+
+def _is_forgotten(trial: Trial, pair: TrialPair, runs: Arms, now: datetime) -> bool:
+    """
+    Whether the real run of a pair hangs.
+
+    Its caller may leave it paused, or a person's question open, for ever; the
+    pairs behind it would wait as long.
+    """
+    if not trial.is_beside_runs or now - pair.enrolled_at < PATIENCE:
+        return False
+    return any(not one.run.has_ended for one in runs[Arm.CONTROL])
 
 
 def _ask_judge(trial: Trial, pair: TrialPair, runs: Arms, now: datetime) -> bool:

@@ -20,7 +20,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
+from django.db.models.functions import Greatest
 
 from execution import states
 from execution.agents import roster
@@ -359,6 +360,11 @@ def pause(*, trial: Trial, now: datetime, note: str = "") -> Trial:
 def resume(*, trial: Trial, now: datetime) -> Trial:
     """Go on. Raises TrialNotPossible."""
     moved = _move(trial, "resume", now, note="")
+    if moved.mode == TrialMode.LIVE:
+        # What callers ran meanwhile passes unshadowed: a pause is no backlog.
+        newest = Run.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        Trial.objects.filter(pk=moved.pk).update(last_run=Greatest(F("last_run"), newest))
+        moved.refresh_from_db()
     for exam in Trial.objects.filter(follows=trial, mode=TrialMode.EXAM, status=states.TrialStatus.PAUSED):
         resume(trial=exam, now=now)
     hints.trial_ready(trial.pk)
@@ -418,8 +424,9 @@ def drop_pairs(trial_id: int) -> None:
 
 
 def end_runs(trial_id: int, now: int) -> int:
-    """Cancel what still runs for pairs that will not count; real runs are nobody's here."""
-    alive = Run.objects.alive().filter(queue=TRIALS, arms__pair__trial_id=trial_id, arms__pair__status="dropped")
+    """Cancel what still runs for pairs that will not count, or are missing; real runs are nobody's here."""
+    lost = Q(arms__pair__status="dropped") | (Q(arms__pair__status="settled") & ~Q(arms__pair__missing=""))
+    alive = Run.objects.alive().filter(lost, queue=TRIALS, arms__pair__trial_id=trial_id)
     count = 0
     for run_id in list(alive.values_list("pk", flat=True)[:200]):
         with contextlib.suppress(RunFinished):

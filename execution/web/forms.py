@@ -89,7 +89,7 @@ class RunForm(forms.Form):
         listed = roster.listed()
         backend = self.fields["backend"]
         backend.choices = [(one.alias, one.title) for one in listed]  # type: ignore[attr-defined]
-        backend.initial = roster.default_backend()
+        backend.initial = roster.watched_backend()
         self.inputs = [item for item in guiding.form_inputs(version) if isinstance(item, Mapping) and item.get("name")]
         own = {PREFIX + str(item["name"]): _field(item) for item in self.inputs}
         self.fields = {**own, **self.fields}

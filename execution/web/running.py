@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from execution.errors import BackendLacksTools, BackendUnknown, InputsRefused
 from execution.services import starting
 from execution.web.forms import RunForm
-from opl.script.rehearse import rehearse, told
+from opl.script.machine import Limits
+from opl.script.rehearse import rehearse_program, told
 from registry.models import PatternVersion, Source
 from registry.services import analytics
 from registry.web.pages import find_pattern, find_version, person
 
 REHEARSAL_CHARACTERS = 40_000
+REHEARSAL_SECONDS = 0.6  # between two steps of the machine
+REHEARSAL_PROGRAM_BYTES = 600_000
+REHEARSAL_LIMITS = Limits(statements=100_000, events=1_000, work=30_000_000)
 
 
 @login_required
@@ -54,11 +61,31 @@ def start(request: HttpRequest, owner: str, name: str) -> HttpResponse:
 
 
 def _rehearsed(version: PatternVersion, form: RunForm) -> str:
-    """The story of a rehearsal: on a virtual clock, with made-up answers, nothing stored."""
-    seed = form.cleaned_data["seed"] or 0
-    outcome = rehearse(version.source_bytes, inputs=form.given(), seed=seed)
+    """
+    The story of a rehearsal: on a virtual clock, with made-up answers, nothing stored.
+
+    Somebody waits for the page, and the script comes from anybody: it ends after
+    a second, or when it has used what a second's work is.
+    """
+    program = version.program
+    if program is None:
+        return _("The strategy of this version is prose: there is no script to rehearse.")
+    if len(json.dumps(program)) > REHEARSAL_PROGRAM_BYTES:
+        return _("The script is too long to be rehearsed here: save it, and use manage.py rehearse FILE.")
+    until = time.monotonic() + REHEARSAL_SECONDS
+    outcome = rehearse_program(
+        program,
+        source=version.text,
+        inputs=form.given(),
+        seed=form.cleaned_data["seed"] or 0,
+        limits=REHEARSAL_LIMITS,
+        enough=lambda: time.monotonic() > until,
+    )
     story = told(outcome, width=96)
-    return story if len(story) <= REHEARSAL_CHARACTERS else story[:REHEARSAL_CHARACTERS] + "\n…"
+    if len(story) <= REHEARSAL_CHARACTERS:
+        return story
+    end = REHEARSAL_CHARACTERS // 4  # how it ended matters more than what came before
+    return f"{story[: REHEARSAL_CHARACTERS - end]}\n…\n{story[-end:]}"
 
 
 def _seen(version: PatternVersion) -> dict[str, Any] | None:

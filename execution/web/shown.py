@@ -138,7 +138,7 @@ def _events(rows: Sequence[Event], began: int, asked: Collection[int]) -> list[S
             at=max(0, row.at - began) / 1000,
             kind=row.kind,
             name=row.name,
-            text=_said(row.kind, value),
+            text="" if (said := _said(row.kind, value)) == row.name.partition(":")[2] else said,
             line=row.line,
             seq=row.seq if row.seq in asked else None,
         )

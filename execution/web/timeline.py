@@ -8,7 +8,8 @@ stands behind it as a sign, so that colour is not needed to read it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils.safestring import SafeString
@@ -19,6 +20,7 @@ from registry.web.charts.svg import element, link, picture, shorten
 
 NAMES, RIGHT, TOP, ROW, WIDTH = 148.0, 26.0, 26.0, 26.0, 1180.0
 MOST_ROWS = 24
+SIGN_ROOM = 18.0  # px that a sign takes after its bar
 STEPS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000)
 SIGNS = {"done": "✓", "failed": "✗", "in_doubt": "?", "cancelled": "⊘", "late": "◷"}
 TONES = {
@@ -73,13 +75,31 @@ def timeline(bars: Sequence[Bar], marks: Sequence[Mark], *, start: int, end: int
         *_axis(start, end, scale, height),
         *(element("text", shorten(name, 20), class_="mono", x=0, y=TOP + ROW * row + 16) for name, row in labels),
         *_marks(marks, start, scale),
-        *(_bar(bar, rows[bar.row], start, end, scale) for bar in bars),
+        *(
+            _bar(bar, rows[bar.row], start, end, scale, room)
+            for bar, room in zip(bars, _rooms(bars, rows, scale), strict=True)
+        ),
         width=WIDTH,
         height=height,
         title=title,
         description=_described(bars),
         linked=True,
     )
+
+
+def _rooms(bars: Sequence[Bar], rows: Mapping[str, int], scale: float) -> list[float]:
+    """For each bar the px until the next one of its row begins."""
+    starts: dict[int, list[int]] = {}
+    for bar in bars:
+        starts.setdefault(rows[bar.row], []).append(bar.asked_at)
+    for row in starts.values():
+        row.sort()
+    found = []
+    for bar in bars:
+        row, ended = starts[rows[bar.row]], bar.asked_at if bar.ended_at is None else bar.ended_at
+        place = bisect_left(row, max(ended, bar.asked_at + 1))
+        found.append((row[place] - ended) * scale if place < len(row) else WIDTH)
+    return found
 
 
 def _described(bars: Sequence[Bar]) -> str:
@@ -116,7 +136,7 @@ def _marks(marks: Sequence[Mark], start: int, scale: float) -> Iterable[SafeStri
             )
 
 
-def _bar(bar: Bar, row: int, start: int, end: int, scale: float) -> SafeString:
+def _bar(bar: Bar, row: int, start: int, end: int, scale: float, room: float) -> SafeString:
     y = TOP + ROW * row + 6
     ended_at = end if bar.ended_at is None else bar.ended_at
     sent_at = ended_at if bar.sent_at is None else bar.sent_at
@@ -128,7 +148,8 @@ def _bar(bar: Bar, row: int, start: int, end: int, scale: float) -> SafeString:
         ),
     ]
     sign = SIGNS.get(bar.status)
-    if sign:
+    # Where bars stand close, colour and the list of events tell the good ones; a failure keeps its sign.
+    if sign and (room >= SIGN_ROOM or bar.status != "done"):
         words = f"{sign} {bar.ends_as}" if bar.ends_as and ended < WIDTH - 120 else sign
         parts.append(element("text", words, class_="dim", x=ended + 4, y=y + 11))
     return link(bar.href, *parts, label=bar.label) if bar.href else element("g", *parts)

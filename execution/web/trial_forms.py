@@ -167,7 +167,7 @@ class TrialForm(forms.Form):
         """
         super().__init__(*args, **kwargs)
         self.user, self.arms = user, arms
-        listed = roster.listed()
+        listed = [one for one in roster.listed() if one.alias != roster.WATCHABLE]  # a trial is not for watching
         agents = [(one.alias, one.title) for one in listed]
         if earlier:
             agents.append((verifying.RECORDED, _("Answers of the earlier runs, where the same was asked")))

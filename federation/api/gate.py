@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 PACKED_FROM = 1_024  # bytes; smaller answers are not worth a frame
 OFF_SECONDS = 3_600
+SEGMENT_TYPE = "application/zstd"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,7 +280,12 @@ def sign(request: Request, answer: Answer) -> Response:
     """Pack where the caller takes zstd, then sign what goes over the wire."""
     body, headers = answer.body, answer.headers
     accepts = messages.header(request.headers, "accept-encoding") or ""
-    if len(body) >= PACKED_FROM and "zstd" in {each.partition(";")[0].strip() for each in accepts.split(",")}:
+    is_packed = answer.content_type == SEGMENT_TYPE  # already, and better
+    if (
+        len(body) >= PACKED_FROM
+        and not is_packed
+        and "zstd" in {each.partition(";")[0].strip() for each in accepts.split(",")}
+    ):
         body, headers = packed(body), (*headers, ("content-encoding", "zstd"))
     return messages.sign_response(
         request=request,

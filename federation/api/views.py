@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from federation.api.gate import Answer, Call
+from federation.api.gate import SEGMENT_TYPE, Answer, Call
 from federation.protocol import envelope, feed, messages, reconcile
 from federation.protocol.feed import Cursor, Page
 from federation.protocol.problems import Refused
 from federation.protocol.strictjson import dumps
 from federation.services import receiving, trusting
-
-SEGMENT_TYPE = "application/zstd"
 
 
 def well_known(call: Call) -> Answer:

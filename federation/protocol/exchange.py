@@ -23,7 +23,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from federation.protocol import fields, strictjson
+from federation.protocol import fields, limits, strictjson
 from federation.protocol.feed import BadLine, Cursor, Line
 from federation.protocol.problems import CODES, FederationError, Refused
 
@@ -39,6 +39,7 @@ class Ask:
     body: bytes = b""
     content_type: str = JSON_TYPE
     wait_seconds: int = 0  # how long the peer may hold it on purpose
+    answer_bytes: int = limits.PAGE_BYTES  # the largest answer that is read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,13 @@ class Transport(Protocol):
         """
 
 
+class AheadTransport(Transport, Protocol):
+    """A transport that can use the time in which lines are stored."""
+
+    def begin(self, ask: Ask) -> None:
+        """``ask`` comes next, unless storing fails: it may be sent already. Raises nothing."""
+
+
 Step = Ask | Take | Settled
 Session = Generator[Step, Answer | None, Summary]
 T = TypeVar("T")
@@ -143,8 +151,14 @@ def drive(
     *,
     take: Callable[[Take], None] = lambda _: None,
     settle: Callable[[Settled], None] = lambda _: None,
+    ahead: AheadTransport | None = None,
 ) -> Summary:
-    """Run a session to its end: fetch what it asks, hand over what it has."""
+    """
+    Run a session to its end: fetch what it asks, hand over what it has.
+
+    Args:
+        ahead: the transport once more, where it may fetch the next page while this one is stored.
+    """
     given: Answer | None = None
     while True:
         try:
@@ -156,6 +170,8 @@ def drive(
         if isinstance(step, Ask):
             given = transport.fetch(step)
         elif isinstance(step, Take):
+            if step.then is not None and ahead is not None:
+                ahead.begin(step.then)
             take(step)
         else:
             settle(step)

@@ -150,10 +150,15 @@ def read_lines(body: bytes, *, numbered: bool, most: int) -> Iterator[Line | Bad
     if len(raws) > most:
         raise Refused("page-too-large", f"the page has {len(raws)} lines; {most} are the most")
     for raw in raws:
-        try:
-            yield read_line(raw, numbered=numbered)
-        except Refused as refusal:
-            yield BadLine(_guessed_seq(raw) if numbered else None, raw, refusal.code, refusal.detail)
+        yield read_raw(raw, numbered=numbered)
+
+
+def read_raw(raw: bytes, *, numbered: bool) -> Line | BadLine:
+    """One line, good or bad; see ``read_lines``."""
+    try:
+        return read_line(raw, numbered=numbered)
+    except Refused as refusal:
+        return BadLine(_guessed_seq(raw) if numbered else None, raw, refusal.code, refusal.detail)
 
 
 def page(

@@ -30,6 +30,7 @@ HAVE_IDS = 1_000
 FETCH_IDS = 500  # of POST /statements
 WAIT_SECONDS = 30
 SEGMENT_ITEMS = 5_000
+SEGMENT_BYTES = 64 * MIB  # of one segment, unpacked; what would be larger is read by pages
 FRAME_BYTES = 64 * KIB  # of one reconciliation message
 HOPS = 4
 REQUEST_LIFE_SECONDS = 300  # expires - created

@@ -209,6 +209,8 @@ class _Act:
             if isinstance(judged, Accepted) and read.kind == "release" and self.examine is not None:
                 self.examine(read)
         except Refused as refusal:
+            if read.kind == "usage" and refusal.code == "equivocation":
+                consequences.distrust(read)
             return self._refuse(line, refusal, signer=read.signer)
         self.alive.append(line.envelope.id)
         if isinstance(judged, Duplicate) and read.kind == "root" and not self.known.holds(read.id):

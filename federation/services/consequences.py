@@ -170,6 +170,15 @@ def _claim(claim: statements.Statement, row: Statement) -> None:
             "success": told["success"],
             "profile": told["profile"],
             "epsilon": told["epsilon"],
+            "is_contradicted": False,
         },
     )
     statistics.count(kept)
+
+
+def distrust(claim: statements.Statement) -> None:
+    """A node that said two things under one revision of a usage claim is not believed in either."""
+    from federation.services import statistics
+
+    node, digest, cell, period = acceptance.usage_key(claim)
+    statistics.distrust(node=node, digest=digest, cell=cell, period=period)

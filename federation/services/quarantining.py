@@ -1,7 +1,6 @@
 """
 The way of a foreign release from "signed" to "admitted" or out: one step at a time, each with its reason.
 
-    scan_pending(now=now)                 # parsed, scanned, then held, queued for a trial, or admitted
     decide(item, Event.APPROVED, …)       # a person
     admit(item, …)                        # into the registry, as a candidate under its author's own name
 
@@ -14,30 +13,22 @@ Source: OPL-Fed/1, "Trust and quarantine"; docs/decisions/0084.
 
 from __future__ import annotations
 
-import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
 from federation.errors import Unable
 from federation.models import Peer, QuarantineItem, QuarantineStep, Statement
-from federation.protocol import quarantine, strictjson
-from federation.protocol.lens import Fit, Judgement
-from federation.protocol.problems import Refused
-from federation.protocol.quarantine import TRANSITIONS, Event, State
+from federation.protocol import quarantine
+from federation.protocol.quarantine import TRANSITIONS, Event
 from federation.protocol.tiers import RULES, Reannounce, Tier
-from federation.services import blocking, bulk, homecoming, identities, scanning, storing, translating
-from opl.scan import skeleton
+from federation.services import blocking, homecoming, identities, statistics, storing
 from registry.errors import RegistryError
 from registry.models import Channel, LineageEdge, Owner, Pattern, PatternVersion, User, Via
 from registry.models.names import name_from
 from registry.services import audit, publishing
 
-log = logging.getLogger(__name__)
-
-SCANNED_AT_ONCE = 500
-LEFT_AFTER = timedelta(minutes=2)  # a scan that is not followed up by then was cut short
 _EDGES = {"fork": LineageEdge.Op.FORK, "merge": LineageEdge.Op.MERGE, "adapt": LineageEdge.Op.ADAPT,
           "translate": LineageEdge.Op.TRANSLATE}  # fmt: skip
 
@@ -74,163 +65,6 @@ def step(
             detail={"statement": item.statement.statement_id, "reason": reason[:500]},
         )
     return item
-
-
-def scan_pending(*, now: datetime, limit: int = SCANNED_AT_ONCE) -> int:
-    """Read and scan what arrived; how many were looked at. Call it until it answers 0."""
-    waiting = QuarantineItem.objects.filter(state=str(State.SIGNED_OK)).select_related("statement", "peer")
-    items = list(waiting.order_by("pk")[:limit])
-    if not items:
-        return 0
-    names = _known_names()
-    with transaction.atomic():
-        batch = _Batch(now=now)
-        judged = [(item, batch.look(item, names)) for item in items]
-        batch.save()
-    for item, event in judged:
-        _act(item, event, now=now)
-    return len(items)
-
-
-def resume_scanned(*, now: datetime) -> int:
-    """Objects that were scanned by a process that died before it did what follows; how many there were."""
-    left = QuarantineItem.objects.filter(state=str(State.SCANNED), changed_at__lt=now - LEFT_AFTER)
-    items = list(left.select_related("statement", "peer").order_by("pk")[:SCANNED_AT_ONCE])
-    if not items:
-        return 0
-    names = _known_names()
-    with transaction.atomic():
-        batch = _Batch(now=now)
-        judged = [(item, batch.look_again(item, names)) for item in items]
-        batch.save()
-    for item, event in judged:
-        _act(item, event, now=now)
-    return len(items)
-
-
-def _act(item: QuarantineItem, event: Event | None, *, now: datetime) -> None:
-    """What a scan asks for; an object that the registry does not take was refused, and stops no other."""
-    if event is Event.ADMITTED_AUTOMATICALLY:
-        try:
-            admit(item, event, reason="a clean scan of a peer of the own organisation", now=now)
-        except Unable as error:
-            log.info("%s was not admitted: %s", item, error)
-    elif event is Event.TRIAL_REQUESTED:
-        _try(item, now=now)
-
-
-class _Batch:
-    """Many items read and scanned, saved in a few statements."""
-
-    def __init__(self, *, now: datetime) -> None:
-        self.now = now
-        self.items: list[QuarantineItem] = []
-        self.steps: list[dict[str, Any]] = []
-        self.fits: dict[str, Judgement] = {}
-        self.expired: dict[str, bool] = {}
-        self.ours: dict[str, bool] = {}
-
-    def look(self, item: QuarantineItem, names: dict[str, str]) -> Event | None:
-        """Parse and scan one; what should happen to it now, None where it is decided."""
-        self.items.append(item)
-        predicate = item.statement.predicate
-        try:
-            document = scanning.open_release(predicate)
-        except Refused as refusal:
-            self._move(item, Event.REFUSED, str(refusal))
-            return None
-        self._move(item, Event.DOCUMENT_PARSED, f"{document.envelope}, {len(predicate['source'])} characters")
-        looked = scanning.look(document, display_name=predicate["name"], known_names=names)
-        return self._judge(item, looked)
-
-    def look_again(self, item: QuarantineItem, names: dict[str, str]) -> Event | None:
-        """What should happen to one that was scanned before."""
-        self.items.append(item)
-        predicate = item.statement.predicate
-        document = scanning.open_release(predicate)
-        looked = scanning.look(document, display_name=predicate["name"], known_names=names)
-        return self._next(item, holds=looked.holds, fit=self._fit(predicate["requires"]))
-
-    def _judge(self, item: QuarantineItem, looked: scanning.Looked) -> Event | None:
-        """Keep what the scan found, and say what follows from it."""
-        fit = self._fit(item.statement.predicate["requires"])
-        item.findings, item.capabilities = list(looked.findings), list(looked.capabilities)
-        item.fit, item.missing = str(fit.fit), {sort: list(found) for sort, found in fit.missing.items()}
-        item.lenses = list(fit.lenses)
-        self._move(item, Event.SCAN_FINISHED, looked.summary)
-        return self._next(item, holds=looked.holds, fit=fit)
-
-    def _next(self, item: QuarantineItem, *, holds: bool, fit: Judgement) -> Event | None:
-        tier = item.peer.trust if item.peer is not None else Tier.PROBATION
-        if self._is_ours(item.statement.signer):
-            tier = Tier.OWN  # signed by an author of this hub: whoever brings it back
-        runnable = fit.fit is Fit.RUNNABLE
-        event = quarantine.after_scan(
-            tier, findings=holds, runnable=runnable, root_expired=self._has_expired(item.peer)
-        )
-        if item.statement.is_held_back:
-            self._move(item, Event.CONTRADICTED, "its author signed two texts of this version")
-            return None
-        if event is Event.HELD_BACK:
-            why = "a person must look at the findings" if holds else str(fit) if not runnable else _why_held(tier)
-            self._move(item, event, why)
-            return None
-        return event
-
-    def _move(self, item: QuarantineItem, event: Event, reason: str) -> None:
-        before = item.current
-        item.state, item.reason, item.changed_at = str(quarantine.after(before, event)), reason[:2_000], self.now
-        self.steps.append(
-            {
-                "item_id": item.pk,
-                "event": str(event),
-                "before": str(before),
-                "after": item.state,
-                "reason": item.reason,
-                "actor_id": None,
-                "at": self.now,
-            }
-        )
-
-    def _fit(self, requires: dict[str, Any]) -> Judgement:
-        key = strictjson.dumps(requires).decode()
-        if key not in self.fits:
-            self.fits[key] = translating.judgement(requires)
-        return self.fits[key]
-
-    def _is_ours(self, signer: str) -> bool:
-        if signer not in self.ours:
-            self.ours[signer] = homecoming.owner_at_home(signer) is not None
-        return self.ours[signer]
-
-    def _has_expired(self, peer: Peer | None) -> bool:
-        if peer is None:
-            return False
-        if peer.node_id not in self.expired:
-            chain = identities.chain_of(peer.node_id)
-            until = chain.latest.not_after if chain is not None else None
-            self.expired[peer.node_id] = until is not None and until < self.now.timestamp()
-        return self.expired[peer.node_id]
-
-    def save(self) -> None:
-        """All rows of the batch."""
-        fields = ["state", "reason", "changed_at", "findings", "capabilities", "fit", "missing", "lenses"]
-        bulk.update(QuarantineItem, [{"pk": item.pk, **{f: getattr(item, f) for f in fields}} for item in self.items])
-        bulk.insert(QuarantineStep, self.steps)
-
-
-def _why_held(tier: Tier) -> str:
-    return f"objects of a peer on T{int(tier)} ({RULES[tier].label}) are tried and admitted by hand"
-
-
-def _known_names() -> dict[str, str]:
-    return {skeleton(name): name for name in Pattern.objects.order_by("-pk").values_list("name", flat=True)[:5_000]}
-
-
-def _try(item: QuarantineItem, *, now: datetime) -> None:
-    from federation.services import trying
-
-    trying.request(item, now=now, reason="its peer is approved; a trial decides")
 
 
 # ---------------------------------------------------------------- decisions
@@ -339,6 +173,7 @@ def _publish(row: Statement, *, peer: Peer | None, now: datetime) -> PatternVers
         parents=edges,
     )
     version = published.versions[0].version
+    statistics.recount(version)
     if home is not None:
         homecoming.settle_in(version, row, now=now)
     else:

@@ -11,7 +11,7 @@ Source: OPL-Fed/1, "Trust and quarantine" and "Limits".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from federation.protocol import limits, statement
@@ -20,9 +20,9 @@ from federation.protocol.problems import Refused
 from opl.document.envelopes import read
 from opl.document.load import LoadLimits
 from opl.document.model import Document
+from opl.document.reading import is_storable
 from opl.errors import Severity
 from opl.scan import Category, Finding, scan, scan_name, skeleton
-from registry.services.reading import is_storable
 
 FEDERATED = LoadLimits(
     source_bytes=limits.SOURCE_BYTES,
@@ -89,32 +89,39 @@ def open_release(predicate: Mapping[str, Any]) -> Document:
     return document
 
 
-def look(document: Document, *, display_name: str = "", known_names: Mapping[str, str] | None = None) -> Looked:
+def look(document: Document, *, display_name: str = "") -> Looked:
     """
     Everything a person should see about a document.
 
     Args:
         display_name: ``handle/name`` as it will be shown.
-        known_names: skeleton → name of what is known here; another name with
-            the same look is a finding.
     """
-    found = [*scan(document), *scan_name(display_name)]
-    told = [_told(finding) for finding in found]
-    lookalike = (known_names or {}).get(skeleton(display_name.rpartition("/")[2])) if display_name else None
-    if lookalike is not None and lookalike != display_name.rpartition("/")[2]:
-        told.append(
-            {
-                "code": "name.lookalike",
-                "category": str(Category.NAME),
-                "severity": str(Severity.WARNING),
-                "message": f"its name can be taken for {lookalike}",
-                "line": 1,
-                "column": 1,
-            }
-        )
+    told = [_told(finding) for finding in (*scan(document), *scan_name(display_name))]
     asks = [*(document.capabilities or ()), *([document.security_profile] if document.security_profile else [])]
     holds = any(each["category"] in {str(category) for category in _HOLDING} for each in told)
     return Looked(findings=tuple(told), capabilities=tuple(str(each) for each in asks), holds=holds)
+
+
+def compared(looked: Looked, display_name: str, known_names: Mapping[str, str]) -> Looked:
+    """
+    The same, with a finding where the name can be taken for another one.
+
+    Args:
+        known_names: skeleton → name of what is known here.
+    """
+    name = display_name.rpartition("/")[2]
+    lookalike = known_names.get(skeleton(name))
+    if lookalike is None or lookalike == name:
+        return looked
+    told = {
+        "code": "name.lookalike",
+        "category": str(Category.NAME),
+        "severity": str(Severity.WARNING),
+        "message": f"its name can be taken for {lookalike}",
+        "line": 1,
+        "column": 1,
+    }
+    return replace(looked, findings=(*looked.findings, told), holds=True)
 
 
 def fit(requires: Mapping[str, Any], *, here: Vocabulary, lenses: tuple[Lens, ...]) -> Judgement:

@@ -13,35 +13,59 @@ from __future__ import annotations
 from datetime import datetime
 from hashlib import sha256
 
+import zstandard
+
 from federation.models import Audience, Segment, Statement
 from federation.protocol import limits
 from federation.services import identities
-from federation.transport import packed
+
+LEVEL = 9  # of zstd: packed once, read by many
 
 
 def cut(*, now: datetime) -> int:
-    """Write every segment that is complete and not there yet; answers how many were written."""
+    """
+    Write every segment that is complete and not there yet; answers how many were written.
+
+    One that would be too large to be read is not written, and so none after
+    it: whoever reads the feed goes on with its pages there.
+    """
     node = identities.node()
     newest = Segment.objects.filter(epoch=node.epoch).order_by("-last").values_list("last", flat=True).first() or 0
+    private, offered = frozenset(node.private_topics), frozenset(node.public_topics)
     written = 0
-    private = frozenset(node.private_topics)
-    offered = frozenset(node.public_topics)
     while newest + limits.SEGMENT_ITEMS <= node.head:
         first, last = newest + 1, newest + limits.SEGMENT_ITEMS
-        rows = Statement.objects.filter(seq__gte=first, seq__lte=last, is_held_back=False).order_by("seq")
-        shown = [row for row in rows if _is_for_all(row, private, offered)]
-        data = packed(b"".join(row.line_bytes() + b"\n" for row in shown), level=9)
+        made = _packed(first, last, private, offered)
+        if made is None:
+            break
+        data, count = made
         Segment.objects.create(
             epoch=node.epoch,
             first=first,
             last=last,
-            count=len(shown),
+            count=count,
             sha256=sha256(data).hexdigest(),
             data=data,
             created_at=now,
         )
         newest, written = last, written + 1
     return written
+
+
+def _packed(first: int, last: int, private: frozenset[str], offered: frozenset[str]) -> tuple[bytes, int] | None:
+    """A segment's bytes and how many lines stand in it; None where a reader would refuse its size."""
+    packer, data, count, size = zstandard.ZstdCompressor(level=LEVEL).compressobj(), bytearray(), 0, 0
+    rows = Statement.objects.filter(seq__gte=first, seq__lte=last, is_held_back=False).order_by("seq")
+    for row in rows.iterator(chunk_size=500):
+        if not _is_for_all(row, private, offered):
+            continue
+        line = row.line_bytes() + b"\n"
+        count, size = count + 1, size + len(line)
+        if size > limits.SEGMENT_BYTES:
+            return None
+        data += packer.compress(line)
+    data += packer.flush()
+    return bytes(data), count
 
 
 def forget(seq: int | None) -> None:

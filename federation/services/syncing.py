@@ -26,11 +26,31 @@ from django.db.models import Q
 from federation import transport
 from federation.errors import FederationError, PeerMisbehaved, PeerRefused, SwitchedOff, TransportFailure, Unable
 from federation.models import Peer, RootDocument, Statement
-from federation.protocol import feed, fields, limits, pushing, session, strictjson
-from federation.protocol.exchange import Answer, Ask, Session, Settled, Summary, Take, Transport, drive, fetched
-from federation.protocol.feed import BadLine, Cursor, Line
+from federation.protocol import limits, pushing, session, strictjson
+from federation.protocol.exchange import (
+    AheadTransport,
+    Answer,
+    Ask,
+    Session,
+    Settled,
+    Summary,
+    Take,
+    Transport,
+    drive,
+)
+from federation.protocol.feed import Cursor, Line
 from federation.protocol.problems import Refused
-from federation.services import accepting, bulk, identities, quotas, receiving, remembering, showing, trusting
+from federation.services import (
+    accepting,
+    backfilling,
+    bulk,
+    identities,
+    quotas,
+    receiving,
+    remembering,
+    showing,
+    trusting,
+)
 from federation.services.showing import Viewer
 
 log = logging.getLogger(__name__)
@@ -101,13 +121,12 @@ def sync(peer: Peer, *, now: datetime, progress: Progress = _silent, carrier: Tr
         _judge_ready(peer)
         if carrier is None:
             _look_again(peer, now)
-        through = carrier or trusting.connect(peer)
         try:
-            pull(peer, through, report, now=now, progress=progress)
+            _pull(peer, carrier, report, now=now, progress=progress)
         except TransportFailure as failure:
             if "unknown key" not in failure.reason or carrier is not None or not trusting.refresh_roots(peer, now=now):
                 raise
-            pull(peer, trusting.connect(peer), report, now=now, progress=progress)
+            _pull(peer, None, report, now=now, progress=progress)
     except CursorMoved:
         pass
     except (TransportFailure, PeerRefused, PeerMisbehaved, SwitchedOff, Unable) as error:
@@ -115,6 +134,14 @@ def sync(peer: Peer, *, now: datetime, progress: Progress = _silent, carrier: Tr
         return report
     _succeeded(peer, report, now=now)
     return report
+
+
+def _pull(peer: Peer, carrier: Transport | None, report: Report, *, now: datetime, progress: Progress) -> None:
+    if carrier is not None:
+        pull(peer, carrier, report, now=now, progress=progress)
+        return
+    with transport.ReadingAhead(trusting.connect(peer)) as through:
+        pull(peer, through, report, now=now, progress=progress, ahead=through)
 
 
 def _look_again(peer: Peer, now: datetime) -> None:
@@ -127,8 +154,21 @@ def _look_again(peer: Peer, now: datetime) -> None:
         log.info("the well-known document of %s was not read: %s", peer, error)
 
 
-def pull(peer: Peer, through: Transport, report: Report, *, now: datetime, progress: Progress = _silent) -> Summary:
-    """Read a peer's feed to its end, after a reset by comparing sets first."""
+def pull(
+    peer: Peer,
+    through: Transport,
+    report: Report,
+    *,
+    now: datetime,
+    progress: Progress = _silent,
+    ahead: AheadTransport | None = None,
+) -> Summary:
+    """
+    Read a peer's feed to its end, after a reset by comparing sets first.
+
+    Args:
+        ahead: ``through`` once more, where it may fetch while lines are stored.
+    """
     own = identities.node().node_id
     expected: list[Cursor | None] = [peer.cursor]
     returned: list[str] = []  # ids that were not here
@@ -146,9 +186,9 @@ def pull(peer: Peer, through: Transport, report: Report, *, now: datetime, progr
         _judge_returned(returned)
         _offer_lost(peer, found, through, report, now=now)
     elif peer.cursor is None and "segments" in peer.features:
-        _backfill(peer, through, take, own=own)
+        backfilling.backfill(peer, through, take, own=own, is_spent=lambda: quotas.is_spent(peer, now=now), ahead=ahead)
     reading = session.sync(expected[0], held=showing.held_ids, sender=peer.node_id, own=own, limit=limits.PAGE_ITEMS)
-    summary = drive(_within_quota(reading, peer, now=now), through, take=take)
+    summary = drive(_within_quota(reading, peer, now=now), through, take=take, ahead=ahead)
     report.cursor = str(summary.cursor or "")
     return summary
 
@@ -319,60 +359,6 @@ def _offer_lost(peer: Peer, found: Summary, through: Transport, report: Report, 
     if rows:
         lines = [row.line(numbered=False) for row in [*roots_for(rows), *(row for row in rows if row.kind != "root")]]
         report.pushed += drive(pushing.push(lines), through).accepted
-
-
-# ---------------------------------------------------------------- segments
-
-
-def _backfill(peer: Peer, through: Transport, take: Callable[[Take], None], *, own: str) -> None:
-    """A first meeting: read the peer's immutable segments, then go on from where they end."""
-    listed = fields.obj(strictjson.loads(fetched(through.fetch(Ask(method="GET", path="/fed/v1/segments"))).body), "it")
-    entries = listed.get("segments")
-    if not isinstance(entries, list) or not entries:
-        return
-    epoch = _epoch_of(through)
-    last = 0
-    for entry in entries[:2_000]:
-        told = fields.obj(entry, "a segment")
-        if fields.integer(told.get("first"), "first", least=1) != last + 1:
-            return
-        last = fields.integer(told.get("last"), "last", least=last + 1)
-        name = fields.digest(told.get("sha256"), "sha256")
-        body = fetched(through.fetch(Ask(method="GET", path=f"/fed/v1/segments/{name}"))).body
-        opened = transport.unpacked(body, largest=transport.SEGMENT_BYTES)
-        for part, end in _parts(opened, last):
-            lines = tuple(_placed(line, sender=peer.node_id, own=own) for line in part)
-            take(Take(lines=lines, cursor=Cursor(epoch, end)))
-
-
-def _epoch_of(through: Transport) -> str:
-    """The epoch a feed is in now, from a page of one line."""
-    answer = fetched(through.fetch(Ask(method="GET", path="/fed/v1/changes?limit=1&kinds=root")))
-    return Cursor.read(answer.headers.get("opl-cursor", "")).epoch
-
-
-def _parts(opened: bytes, last: int) -> Iterable[tuple[list[Line | BadLine], int]]:
-    """A segment in pages; the last of them ends where the segment does."""
-    raws = [raw for raw in opened.split(b"\n") if raw.strip()]
-    for start in range(0, len(raws), limits.PAGE_ITEMS):
-        part = b"\n".join(raws[start : start + limits.PAGE_ITEMS])
-        found = list(_lines(part))
-        is_last = start + limits.PAGE_ITEMS >= len(raws)
-        numbers = [line.seq for line in found if line.seq is not None]
-        yield found, last if is_last or not numbers else max(numbers)
-
-
-def _lines(part: bytes) -> Iterable[Line | BadLine]:
-    for raw in part.split(b"\n"):
-        yield from feed.read_lines(raw, numbered=True, most=1)
-
-
-def _placed(line: Line | BadLine, *, sender: str, own: str) -> Line | BadLine:
-    if isinstance(line, Line) and own in line.via:
-        return BadLine(line.seq, line.to_bytes(), "schema-invalid", "this statement has been here before")
-    if isinstance(line, Line) and line.via[-1] != sender:
-        return BadLine(line.seq, line.to_bytes(), "schema-invalid", "the sender must be the last in via")
-    return line
 
 
 # ---------------------------------------------------------------- health

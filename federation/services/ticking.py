@@ -24,9 +24,11 @@ from federation.errors import FederationError
 from federation.models import DeadLetter, EgressEntry, Nonce, Peer, PushReceipt, Statement, ThisNode
 from federation.protocol import limits
 from federation.services import (
+    attesting,
     identities,
     quarantining,
     remembering,
+    screening,
     segmenting,
     sharing,
     statistics,
@@ -40,7 +42,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 8  # peers talked to side by side
 LEASE = timedelta(seconds=300)
-SCAN_ROUNDS = 20  # of 500 objects each, in one tick
+SCANNED_IN_ONE_ROUND = 10_000  # objects
 TIDY_EVERY = timedelta(hours=1)
 EGRESS_KEPT = timedelta(days=365)
 DEAD_KEPT = timedelta(days=90)
@@ -71,7 +73,7 @@ def tick(now: datetime | None = None) -> Ticked:
 
 def _round(now: datetime) -> Ticked:
     node = remembering.checked(identities.node())
-    signed = sharing.notice(now=now)
+    signed = sharing.notice(now=now) + attesting.share(now=now)
     storing.number()
     done = Ticked(signed=signed, peers=0, scanned=0, settled=0)
     if not node.is_paused:
@@ -82,8 +84,10 @@ def _round(now: datetime) -> Ticked:
     done["scanned"] = scan_all(now=now)
     trying.resume(now=now)
     done["settled"] = trying.settle(now=now)
+    attesting.recheck(now=now)
     trying.retry_tomorrow(now=now)
     storing.number()
+    segmenting.cut(now=now)
     if _must_tidy(node, now):
         tidy(now=now)
     return done
@@ -96,13 +100,8 @@ def _must_tidy(node: ThisNode, now: datetime) -> bool:
 
 def scan_all(*, now: datetime) -> int:
     """Scan until nothing waits, or this round has done its part."""
-    done = quarantining.resume_scanned(now=now)
-    for _ in range(SCAN_ROUNDS):
-        count = quarantining.scan_pending(now=now)
-        done += count
-        if not count:
-            break
-    return done
+    resumed = screening.resume(now=now)
+    return resumed + screening.scan_waiting(now=now, most=SCANNED_IN_ONE_ROUND)
 
 
 def talk(peers: Sequence[Peer], *, now: datetime) -> None:
@@ -166,14 +165,13 @@ def _poke_all(*, now: datetime) -> None:
 
 
 def tidy(*, now: datetime) -> None:
-    """Forget what has served its time; publish usage; cut segments."""
+    """Forget what has served its time; publish usage."""
     Nonce.objects.filter(keep_until__lt=int(now.timestamp())).delete()
     PushReceipt.objects.filter(created_at__lt=now - timedelta(seconds=2 * limits.TXN_KEPT_SECONDS)).delete()
     EgressEntry.objects.filter(at__lt=now - EGRESS_KEPT).delete()
     DeadLetter.objects.filter(created_at__lt=now - DEAD_KEPT).exclude(code="unknown-kind").delete()
     quarantining.expire(now=now)
     statistics.publish(now=now)
-    segmenting.cut(now=now)
     ThisNode.objects.filter(pk=1).update(last_tidied_at=now)
 
 

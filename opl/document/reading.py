@@ -7,6 +7,7 @@ that it is wrong, and everything else goes on as if the key were not there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -71,3 +72,15 @@ def leaves(value: Any, *path: str | int) -> Iterator[tuple[str, str, tuple[str |
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from leaves(item, *path, index)
+
+
+def is_storable(value: Any) -> bool:
+    """Whether every database can hold the value: no NUL and no lone surrogate in any text of it."""
+    if isinstance(value, str):
+        return "\0" not in value and not _SURROGATE.search(value)
+    if isinstance(value, Mapping):
+        return all(is_storable(key) and is_storable(inner) for key, inner in value.items())
+    return all(map(is_storable, value)) if isinstance(value, list | tuple) else True
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")

@@ -17,8 +17,8 @@ from drf_spectacular.utils import Direction, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from opl.document.reading import is_storable
 from registry.errors import InvalidRequest
-from registry.services.reading import is_storable
 
 SHOWN = 12  # names of known members in a message
 

@@ -2,7 +2,9 @@
 What to use: recommendations for a context, and patterns alike.
 
 The formulas stand in ``registry.ranking``; here the counts are gathered. Runs
-that do not rank, simulated runs and peers' claims do not enter.
+that do not rank and simulated runs do not enter. Peers' claims do, as far as
+our own runs reproduce them and one voice for each operator: they rank what to
+try, and lift nothing over what our own runs say of the incumbent.
 
 Source: docs/spec 4.5
 """
@@ -50,9 +52,16 @@ def recommend(
             candidates.setdefault(pk, [])
     ids = list(candidates)[:900]
     patterns = {str(pattern): pattern for pattern in load(ids)}
-    counts, everything = _counts(ids, cell_of(context)), _everything()
+    cell, everything = cell_of(context), _everything()
+    counts, told = _counts(ids, cell), _claims(ids, cell)
     options = [
-        _option(pattern, counts.get(pattern.pk, _Counted()), everything, incumbent=name == incumbent)
+        _option(
+            pattern,
+            counts.get(pattern.pk, _Counted()),
+            told.get(pattern.pk),
+            everything,
+            incumbent=name == incumbent,
+        )
         for name, pattern in patterns.items()
     ]
     found = []
@@ -76,13 +85,20 @@ class _Counted:
     cost_usd: float = 0.0  # of all runs together
 
 
-def _option(pattern: Pattern, counted: _Counted, everything: ranking.Counts, *, incumbent: bool) -> ranking.Option:
-    belief = ranking.posterior(
-        context=counted.here,
-        category=counted.same_task,
-        pattern=counted.everywhere,
-        everything=everything,
-    )
+def _option(
+    pattern: Pattern, counted: _Counted, told: _Counted | None, everything: ranking.Counts, *, incumbent: bool
+) -> ranking.Option:
+    own = _belief(counted, everything)
+    belief = own
+    if told is not None:
+        belief = _belief(
+            _Counted(
+                everywhere=ranking.with_peers(counted.everywhere, told.everywhere),
+                same_task=ranking.with_peers(counted.same_task, told.same_task),
+                here=ranking.with_peers(counted.here, told.here),
+            ),
+            everything,
+        )
     runs = counted.everywhere.runs
     return ranking.Option(
         name=str(pattern),
@@ -91,7 +107,43 @@ def _option(pattern: Pattern, counted: _Counted, everything: ranking.Counts, *, 
         runs=int(runs),
         cost=counted.cost_usd / runs if runs else None,
         incumbent=incumbent,
+        attested_runs=told.everywhere.runs if told is not None else 0.0,
+        own=own if told is not None else None,
     )
+
+
+def _belief(counted: _Counted, everything: ranking.Counts) -> ranking.Posterior:
+    return ranking.posterior(
+        context=counted.here, category=counted.same_task, pattern=counted.everywhere, everything=everything
+    )
+
+
+def _claims(ids: list[int], cell: str) -> dict[int, _Counted]:
+    """{pattern id: what peers claim, each weighed by how our own runs of its cell reproduce it}; 2 queries."""
+    rows = DailyRollup.objects.filter(pattern__in=ids).order_by()
+    claimed = rows.filter(source=Source.ATTESTED).values_list("pattern_id", "cell", "reporter_key")
+    voices: dict[tuple[int, str], list[ranking.Claim]] = {}
+    for pk, where, operator, n, k in claimed.annotate(n=Sum("runs"), k=Sum("successes")):
+        voices.setdefault((pk, where), []).append(ranking.Claim(operator=operator, successes=min(k, n), runs=n))
+    if not voices:
+        return {}
+    measured = rows.filter(source=Source.MEASURED, pattern__in={pk for pk, _ in voices})
+    own = {
+        (pk, where): ranking.Counts(successes=k, runs=n)
+        for pk, where, n, k in measured.values_list("pattern_id", "cell").annotate(n=Sum("runs"), k=Sum("successes"))
+    }
+    task = cell.split(";")[0] if cell.startswith("task=") else None
+    found: dict[int, _Counted] = {}
+    for (pk, where), claims in voices.items():
+        heard = ranking.attested(claims, own.get((pk, where), ranking.Counts()))
+        before = found.get(pk, _Counted())
+        nothing = ranking.Counts()
+        found[pk] = _Counted(
+            everywhere=before.everywhere + heard,
+            same_task=before.same_task + (heard if task is not None and where.split(";")[0] == task else nothing),
+            here=before.here + (heard if where == cell else nothing),
+        )
+    return found
 
 
 def _candidates(context: Mapping[str, Any], user: Any) -> dict[int, list[str]]:

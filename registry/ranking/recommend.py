@@ -31,6 +31,7 @@ class Option:
     context_runs: int = 0  # own runs in exactly this context
     runs: int = 0  # own runs at all
     attested_runs: float = 0.0  # weight of the peers' runs in the posterior
+    own: Posterior | None = None  # the same without the peers; None where they say nothing
     cost: float | None = None  # mean cost of a run, None where unknown
     incumbent: bool = False  # whether it is what the caller uses now
 
@@ -62,7 +63,8 @@ def recommend(
     """
     every = list(options)
     incumbent = next((option for option in every if option.incumbent), None)
-    floor = incumbent.posterior.mean - margin if incumbent else -math.inf
+    # What peers say ranks what to try; it lifts nothing over the floor that our own runs put below it.
+    floor = (incumbent.own or incumbent.posterior).mean - margin if incumbent else -math.inf
     z = Z_EXPLORE if explore else Z_USE
     usual = incumbent.cost if incumbent else _median([option.cost for option in every if option.cost])
     found = [
@@ -72,7 +74,7 @@ def recommend(
             reasons=_reasons(option, incumbent, usual, explore),
         )
         for option in every
-        if option.incumbent or option.posterior.mean >= floor
+        if option.incumbent or (option.own or option.posterior).mean >= floor
     ]
     return sorted(found, key=lambda item: (-item.score, item.option.name))
 

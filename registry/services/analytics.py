@@ -12,17 +12,18 @@ people and counts at most ``REPORTER_CAP`` runs of any one reporter.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, F, Max, Q, QuerySet, Sum, Value
+from django.db.models import F, Max, Q, QuerySet, Sum, Value
 from django.db.models.functions import Greatest
 
 from registry import ranking
 from registry.models import DailyRollup, Decision, Membership, Outcome, Pattern, PatternVersion, Rating, Source, User
+from registry.services import attested
 from registry.services.claims import claimed_numbers
 
 REPORTER_CAP = 20
@@ -221,16 +222,16 @@ def _sums(rollups: QuerySet[DailyRollup]) -> dict[str, tuple[int, int]]:
 
 
 def evidence_of(subject: Pattern | PatternVersion) -> Evidence:
-    """All that is known of a pattern (its claims are those of the version shown) or of one version; 2 queries."""
+    """All that is known of a pattern (its claims are those of the version shown) or of one version; 3 queries."""
     is_pattern = isinstance(subject, Pattern)
     rollups = DailyRollup.objects.filter(**{"pattern" if is_pattern else "version": subject})
     sums = _sums(rollups)
-    nodes = rollups.filter(source=Source.ATTESTED).aggregate(n=Count("reporter_key", distinct=True))["n"]
+    heard = attested.heard(rollups)
     told = subject.shown if isinstance(subject, Pattern) else subject
     return Evidence(
         measured=rate_of(*sums.get(Source.MEASURED, (0, 0))),
         simulated=rate_of(*sums.get(Source.SIMULATED, (0, 0))),
-        attested=rate_of(*sums.get(Source.ATTESTED, (0, 0)), nodes=nodes),
+        attested=rate_of(round(heard.counts.successes), round(heard.counts.runs), nodes=heard.nodes),
         claimed=claimed_numbers(told.claims) if told else {},
         claim_flags=list(told.claim_flags) if told else [],
     )
@@ -320,31 +321,77 @@ def failures_of(subject: Pattern | PatternVersion, *, source: str = Source.MEASU
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Current:
+    """How a version does today: old runs have faded, and those before a change are forgotten."""
+
+    rate: float | None  # weighed; None where nothing is known, not even of the version before
+    weight: float  # weighed runs it stands on, inherited ones included
+    inherited: float  # of those, what the version before left: a quarter of its weight, at most 20
+    changed_on: date | None  # the first day of the present regime; None where the rate never changed
+    runs: int  # raw runs since then
+    low: float  # Robbins' 95 % confidence sequence of these runs: right however often one looks
+    high: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape every API answer uses."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+ANCESTORS = 5  # versions before that still leave something; each leaves a quarter at most
+
+
 def current_rate(version: PatternVersion) -> ranking.Counts:
     """
     The measured counts as they weigh now: half-life 100 runs, restarted where the rate changed,
-    and what the version it follows brings at a quarter of its weight.
+    and what the version it follows brings at a quarter of its own current weight.
     """
-    days = _daily(version)
-    earlier = (
-        PatternVersion.objects.light()
-        .filter(pattern_id=version.pattern_id, sort_key__lt=version.sort_key)
-        .order_by("-sort_key")
-        .first()
+    return _inherited_down(_days_of_line(version))
+
+
+def current_of(version: PatternVersion) -> Current:
+    """The current rate with what it stands on; 2 queries."""
+    line = _days_of_line(version)
+    days = [counts for _, counts in line[-1]]
+    start = ranking.last_change(days)
+    now = _inherited_down(line)
+    inherited = ranking.inherited(_inherited_down(line[:-1])) if start == 0 and len(line) > 1 else ranking.Counts()
+    since = ranking.total(days[start:])
+    low, high = ranking.robbins_interval(round(since.successes), round(since.runs))
+    return Current(
+        rate=now.rate,
+        weight=now.runs,
+        inherited=inherited.runs,
+        changed_on=line[-1][start][0] if start else None,
+        runs=round(since.runs),
+        low=low,
+        high=high,
     )
-    parent = ranking.total(_daily(earlier)) if earlier else None
-    return ranking.current(days, parent)
 
 
-def _daily(version: PatternVersion) -> list[ranking.Counts]:
+def _inherited_down(line: Sequence[Sequence[tuple[date, ranking.Counts]]]) -> ranking.Counts:
+    """The current counts of the last version of a line, each version's handed down to the next."""
+    counts: ranking.Counts | None = None
+    for days in line:
+        counts = ranking.current([each for _, each in days], counts)
+    return counts or ranking.Counts()
+
+
+def _days_of_line(version: PatternVersion) -> list[list[tuple[date, ranking.Counts]]]:
+    """Measured runs day by day: of the versions before it in the pattern, oldest first, then its own."""
+    before = PatternVersion.objects.filter(pattern_id=version.pattern_id, sort_key__lt=version.sort_key)
+    ids = [*list(before.order_by("-sort_key").values_list("pk", flat=True)[:ANCESTORS])[::-1], version.pk]
     rows = (
-        DailyRollup.objects.filter(version=version, source=Source.MEASURED)
+        DailyRollup.objects.filter(version__in=ids, source=Source.MEASURED)
         .order_by()
-        .values_list("day")
+        .values_list("version_id", "day")
         .annotate(n=Sum("runs"), k=Sum("successes"))
         .order_by("day")
     )
-    return [ranking.Counts(successes=k, runs=n) for _, n, k in rows]
+    found: dict[int, list[tuple[date, ranking.Counts]]] = {pk: [] for pk in ids}
+    for pk, day, n, k in rows:
+        found[pk].append((day, ranking.Counts(successes=k, runs=n)))
+    return list(found.values())
 
 
 def csv_rows(pattern: Pattern, *, since: date, until: date) -> Iterable[list[Any]]:

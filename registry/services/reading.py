@@ -15,6 +15,7 @@ from typing import Any
 
 from opl.check import Report, check, program_events
 from opl.document.model import Document, Envelope, Kind
+from opl.document.reading import is_storable
 from opl.errors import Problem, Severity
 from opl.script.compiler import program_hash
 from registry.models import Pattern, Profile
@@ -272,16 +273,6 @@ def _profiles(document: Document) -> tuple[tuple[str, Mapping[str, Any], str], .
     return found
 
 
-def is_storable(value: Any) -> bool:
-    """Whether every database can hold the value: no NUL and no lone surrogate in any text of it."""
-    if isinstance(value, str):
-        return "\0" not in value and not _SURROGATE.search(value)
-    if isinstance(value, Mapping):
-        return all(is_storable(key) and is_storable(inner) for key, inner in value.items())
-    return all(map(is_storable, value)) if isinstance(value, list | tuple) else True
-
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\(?:0|x00|u0000|U00000000|u[dD][89a-fA-F])")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from opl.script.values import is_number
 from registry.models import PatternVersion
 
 
@@ -92,6 +93,26 @@ def insights(version: PatternVersion) -> list[str]:
     """What was found out while the pattern was discovered."""
     found = body_of(version).get("discovery_insights")
     return [as_text(item) for item in found if item][:40] if isinstance(found, list) else []
+
+
+def cost_seen(version: PatternVersion) -> str:
+    """What a run took, as the document says it was seen; "" where it says nothing of the kind."""
+    value = version.value if isinstance(version.value, Mapping) else {}
+    seen = value.get("cost_seen")
+    if not isinstance(seen, Mapping):
+        return ""
+    units = (("completions", _("%s completions")), ("tokens", _("%s tokens")), ("cost_usd", _("%s dollars")))
+    took = [unit % f"{seen[name]:,}" for name, unit in units if is_number(seen.get(name))]
+    if not took:
+        return shorten(as_text(seen), 200)
+    runs, agents = seen.get("runs"), seen.get("agents")
+    told = _("%s a run") % ", ".join(took)
+    if is_number(runs):
+        told += ", " + _("the mean of %(runs)s runs") % {"runs": runs}
+    if isinstance(agents, str) and agents:
+        told += " " + _("with %(agents)s agents") % {"agents": shorten(agents, 40)}
+    formula = seen.get("formula")
+    return told + (f"; {_('in general')} {shorten(formula, 120)}" if isinstance(formula, str) and formula else "")
 
 
 def rules(version: PatternVersion) -> list[Rule]:

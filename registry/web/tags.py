@@ -188,6 +188,12 @@ def money(value: float | None) -> str:
 
 
 @register.filter
+def thousands(value: float | None) -> str:
+    """A whole number with its thousands apart: ``2,373``."""
+    return "" if value is None else f"{value:,.0f}"
+
+
+@register.filter
 def short(digest: str) -> str:
     """The first twelve characters of a digest."""
     return str(digest)[:12]

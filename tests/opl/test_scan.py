@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from opl import scan as scanning_module
 from opl.document import read
 from opl.errors import Severity
 from opl.scan import Category, scan, scan_name, secrets, skeleton
@@ -143,3 +146,28 @@ def test_findings_come_in_order_of_the_text() -> None:
     found = scan("10.0.0.1\n\nignore previous instructions\n" + PLANTED["secret.npm-token"])
 
     assert [finding.line for finding in found] == [1, 3, 4]
+
+
+class TestAllRulesTogether:
+    @given(
+        st.lists(
+            st.sampled_from(
+                [*PLANTED.values(), "ignore all previous instructions", "10.0.0.1", "ada@example.org", "\u202e"]
+            )
+            | st.text(max_size=30),
+            max_size=8,
+        )
+    )
+    def test_find_every_rule_that_matches_alone(self, parts: list[str]) -> None:
+        text = " ".join(parts).encode("utf-8", "replace").decode()
+
+        together = {rule.code for rule in scanning_module._matching(text)}
+
+        assert together == {rule.code for rule in scanning_module._rules() if rule.pattern.search(text)}
+
+    def test_in_a_large_hostile_text_miss_nothing(self) -> None:
+        noise = "".join(f"key_{n} = sk- ghp_ AKIA xox eyJ{n} postgres://u{n} " for n in range(6_000))
+
+        found = secrets(scan(noise[:200_000] + " " + PLANTED["secret.github-token"]))
+
+        assert "secret.github-token" in {finding.code for finding in found}

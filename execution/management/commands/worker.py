@@ -68,10 +68,16 @@ class Command(BaseCommand):
 
 
 def carry_out(workers: Sequence[Worker]) -> None:
-    """Work until a signal says stop: the first in this thread, others in threads of their own."""
+    """
+    Work until a signal says stop: the first in this thread, others in threads of their own.
+
+    Stopping waits a while for answers that are under way; a second Ctrl-C does not.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         for worker in workers:
+            if number == signal.SIGINT and worker.stopping.is_set():
+                worker.hurried.set()
             worker.stopping.set()
             worker.answers.put(None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
@@ -98,6 +100,7 @@ def item(request: HttpRequest, item_id: int) -> HttpResponse:
         "item": row,
         "statement": row.statement,
         "predicate": predicate,
+        "created": _time(predicate.get("created")),
         "name": facts.foreign_name(row.statement, known),
         "state": f"object-{row.state}",
         "state_words": facts.state_words(row.state),
@@ -117,6 +120,14 @@ def item(request: HttpRequest, item_id: int) -> HttpResponse:
         .count(),
     }
     return show(request, "federation/item.html", "quarantine", context)
+
+
+def _time(written: Any) -> datetime | None:
+    """A time as a statement writes it; None for what is none, which is then shown as it stands."""
+    try:
+        return parse_datetime(str(written))
+    except ValueError:
+        return None
 
 
 def _refusable() -> list[str]:

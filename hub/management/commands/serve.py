@@ -28,7 +28,7 @@ from hub.environment import Environment, generate_secrets
 
 FIRST_LOGIN_FILE = "first-login.txt"
 RESTART_PAUSE_SECONDS = 1.0
-STOP_PATIENCE_SECONDS = 15.0
+STOP_PATIENCE_SECONDS = 30.0  # a worker waits 25 for the answers that are under way
 
 
 @dataclass(slots=True)
@@ -174,6 +174,8 @@ def web(host: str, port: int, processes: int, environment: dict[str, str]) -> Ch
         "--log-level",
         "warning",
         "--no-server-header",
+        "--timeout-graceful-shutdown",
+        "5",
     ]
     return Child("web", command, environment)
 

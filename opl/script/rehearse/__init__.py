@@ -13,7 +13,7 @@ Source: docs/language.md, section Rehearsal; docs/decisions/0021-rehearsal-is-pl
 """
 
 from opl.script.rehearse.agents import Cast, Line, Script, read_agents
-from opl.script.rehearse.play import Rehearsal, rehearse
+from opl.script.rehearse.play import Rehearsal, rehearse, rehearse_program
 from opl.script.rehearse.terminal import told
 
-__all__ = ["Cast", "Line", "Rehearsal", "Script", "read_agents", "rehearse", "told"]
+__all__ = ["Cast", "Line", "Rehearsal", "Script", "read_agents", "rehearse", "rehearse_program", "told"]

@@ -13,7 +13,7 @@ Source: docs/language.md, section Rehearsal.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from opl.script.chance import Chance
 from opl.script.choosing import chosen, options_shown
 from opl.script.compiler import compile_script
 from opl.script.effects import Effect, EventEffect, Input, child_result, completion_result, timed_out
-from opl.script.machine import check_inputs, start, step, variables
+from opl.script.machine import Limits, check_inputs, start, step, variables
 from opl.script.rehearse import plausible, simulated
 from opl.script.rehearse.agents import DEFAULT_LATENCY_SECONDS, Cast, Line
 from opl.script.values import copy, normal_number, normalise, stringify, to_text
@@ -62,9 +62,19 @@ class Record:
 class Stage:
     """Plays one program."""
 
-    def __init__(self, program: dict[str, Any], *, inputs: Mapping[str, Any], seed: int, cast: Cast) -> None:
+    def __init__(
+        self,
+        program: dict[str, Any],
+        *,
+        inputs: Mapping[str, Any],
+        seed: int,
+        cast: Cast,
+        limits: Limits | None = None,
+        enough: Callable[[], bool] | None = None,
+    ) -> None:
         self.program, self.cast, self.seed = program, cast, seed
-        self.state = start(program, inputs=inputs, seed=seed)
+        self.limits, self.enough = limits, enough
+        self.state = start(program, inputs=inputs, seed=seed, limits=limits)
         self.world = World()
         self.record = Record()
         self.now = START_MS
@@ -78,6 +88,9 @@ class Stage:
         """Run to the end, or until nothing can happen any more."""
         self._feed({"kind": "start", "at": self.now})
         while self._queue and not self._ended:
+            if self.enough is not None and self.enough():
+                self._stop("opl.limit.rehearsal", "the rehearsal was cut off here, since it took too long")
+                break
             due, kind, number = heapq.heappop(self._queue)
             if due > START_MS + RUN_SECONDS * 1000:
                 self._run_out()
@@ -96,17 +109,11 @@ class Stage:
     def _run_out(self) -> None:
         """The run takes longer than it may: it ends, and nothing of it is lost."""
         self.now = START_MS + RUN_SECONDS * 1000
-        reason = f"the limit of seconds ({RUN_SECONDS:,}) is used up"
+        self._stop("opl.limit.seconds", f"the limit of seconds ({RUN_SECONDS:,}) is used up")
+
+    def _stop(self, code: str, reason: str) -> None:
         self._queue.clear()
-        self._feed(
-            {
-                "kind": "terminate",
-                "status": "failed",
-                "reason": reason,
-                "at": self.now,
-                "code": "opl.limit.seconds",
-            }
-        )
+        self._feed({"kind": "terminate", "status": "failed", "reason": reason, "at": self.now, "code": code})
 
     def _feed(self, given: Input) -> None:
         self.state, effects = step(self.program, self.state, [given])
@@ -286,7 +293,14 @@ class Stage:
         return {name: value for name, value in given.items() if name not in wrong}
 
     def _played(self, program: dict[str, Any]) -> Planned:
-        stage = Stage(program, inputs=self.taken(program), seed=self.seed, cast=self.cast)
+        stage = Stage(
+            program,
+            inputs=self.taken(program),
+            seed=self.seed,
+            cast=self.cast,
+            limits=self.limits,
+            enough=self.enough,
+        )
         record = stage.play()
         self.record.simulated |= record.simulated
         good = record.status == "succeeded"

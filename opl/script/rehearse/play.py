@@ -10,7 +10,7 @@ script that runs becomes a ``Rehearsal``, whatever it ends as::
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from opl.document.model import Document, Role, ScriptSource
 from opl.document.scripts import flow_script, stage_lines
 from opl.errors import Problem, errors_only
 from opl.script.compiler import compile_script
-from opl.script.machine import check_inputs, variables, warnings
+from opl.script.machine import Limits, check_inputs, variables, warnings
 from opl.script.rehearse.agents import Cast, Script
 from opl.script.rehearse.driver import Record, Stage
 
@@ -126,6 +126,33 @@ def rehearse(
     if source is None:
         return Rehearsal(file=file, source_lines=lines, problems=(trouble,) if trouble else ())
     return _rehearse_script(document, source, lines, inputs or {}, agents or Script(), seed, lenient)
+
+
+def rehearse_program(
+    program: dict[str, Any],
+    *,
+    source: str,
+    file: str = "",
+    inputs: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    limits: Limits | None = None,
+    enough: Callable[[], bool] | None = None,
+) -> Rehearsal:
+    """
+    Run a program that was compiled before, with simulated agents.
+
+    Args:
+        source: the file it came from, for the lines that a story shows.
+        inputs: that were checked; what does not fit is told as problems.
+        limits: of the machine, lower ones for a rehearsal that somebody waits for.
+        enough: asked between any two steps; True ends the rehearsal as failed, ``opl.limit.rehearsal``.
+    """
+    base = Rehearsal(file=file, title=program["title"], source_lines=source.splitlines(), problems=(), seed=seed)
+    wrong = tuple(errors_only(check_inputs(program, inputs or {})))
+    if wrong:
+        return replace(base, problems=wrong)
+    stage = Stage(program, inputs=inputs or {}, seed=seed, cast=Cast(Script()), limits=limits, enough=enough)
+    return replace(base, record=stage.play())
 
 
 def _rehearse_script(

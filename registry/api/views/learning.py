@@ -52,6 +52,7 @@ class AnalyticsView(HubView):
                 "pattern": str(pattern),
                 "source": source,
                 "evidence": analytics.evidence_of(pattern).to_json(),
+                "current": None if pattern.shown is None else analytics.current_of(pattern.shown).to_json(),
                 "versions": [
                     {"version": names[pk], **{kind: rate.to_json() for kind, rate in rates.items()}}
                     for pk, rates in analytics.rates_by_version(pattern).items()

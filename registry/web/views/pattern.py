@@ -36,6 +36,7 @@ def overview(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     context |= {
         "when_to_use": facts.text_of(version, "when_to_use"),
         "when_not_to_use": facts.text_of(version, "when_not_to_use", "when_not"),
+        "cost_seen": facts.cost_seen(version),
         "insights": facts.insights(version),
         "inputs": [one for one in given if not one.is_initial],
         "initial": [one for one in given if one.is_initial],

@@ -243,3 +243,34 @@ class TestRoster:
         settings.AGENT_BACKENDS = {"slow": {"backend": "simulated", "scale": 2}}
 
         assert roster.backend("slow").scale == 2 and "slow" in roster.aliases()
+
+
+class TestPace:
+    """The same answers, slowly enough to be watched, without holding anything while they wait."""
+
+    def test_answers_what_the_instant_backend_answers(self, settings: Any) -> None:
+        settings.SIMULATED_PACE = 0.001
+        request = Request(run_id=1, key="k", agent_id="ann", prompt="Say", seed=3)
+        quick, slow = roster.backend("simulated"), roster.backend("watchable")
+
+        assert asyncio.run(slow.complete(request)) == asyncio.run(quick.complete(request))
+        assert quick.capabilities.immediate and not slow.capabilities.immediate and slow.capabilities.simulated
+
+    def test_waits_in_the_lane_and_holds_no_thread(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        waited: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            waited.append(seconds)
+
+        agents = SimulatedAgents(scale=0.6, sleep=sleep)
+        for number in range(20):
+            request = Request(run_id=1, key=f"k{number}", agent_id=f"ann{number}", prompt="Say", seed=3)
+            asyncio.run(agents.complete(request))
+
+        assert min(waited) > 0.05 and max(waited) < 1.2 and 0.2 < sum(waited) / 20 < 0.8
+
+    def test_of_zero_answers_at_once(self, settings: Any) -> None:
+        settings.SIMULATED_PACE = 0.0
+        roster.forget()
+
+        assert roster.backend("watchable").capabilities.immediate

@@ -163,3 +163,49 @@ class TestOneCriterion:
         told = trial.pairs.get().control
         assert (told["success"], told["quality"]) == (1.0, 0.25)
         assert Run.objects.of_callers().get().succeeded is False  # its own statistics stay its own
+
+
+ASKS_A_PERSON = """
+STATE n = 0
+IF n == 0:
+  EVENT human:ask {question: "Go on?", choices: ["yes", "no"]} AS said
+RETURN {ok: true}
+"""
+
+
+class TestHangingRun:
+    def test_holds_the_pairs_behind_it_up_for_three_days_at_most(self, clock: Any) -> None:
+        clock.now = now_ms()
+        control = make_version(ASKS_A_PERSON, success_when="ok")
+        trial = live(control, good_on(10))
+        known: dict[str, Any] = {"version": control, "backend": "plain", "policy": {"limits": {"seconds": 864_000}}}
+        runs = [make_run(inputs={"n": n}, now=timezone.now(), **known) for n in range(3)]
+        run_until_idle(clock=clock)
+        carry_out(trial, clock=clock)
+        assert trial.settled == 0 and trial.pairs.count() == 3
+
+        clock.forward(timedelta(days=3).total_seconds() + 1)
+        carry_out(trial, clock=clock)
+
+        # Missing is said of the pair; the real run itself is nobody's here.
+        lost = trial.pairs.get(position=1)
+        assert "did not end within 3 days" in lost.missing
+        assert not Run.objects.get(pk=runs[0].pk).has_ended
+        assert (trial.missing, trial.settled, trial.outcome) == (1, 3, "needs_more")
+        assert not Run.objects.alive().filter(queue="trials").exists()
+
+
+class TestPause:
+    def test_lets_what_callers_run_meanwhile_pass_unshadowed(self) -> None:
+        control = good_on(5)
+        trial = live(control, good_on(5))
+        verifying.pause(trial=trial, now=timezone.now())
+        real_runs(control, 4)
+        carry_out(trial)
+
+        verifying.resume(trial=trial, now=timezone.now())
+        after = real_runs(control, 2, start=4)
+        carry_out(trial)
+
+        enrolled = ArmRun.objects.filter(pair__trial=trial, arm="control").order_by("run_id")
+        assert list(enrolled.values_list("run_id", flat=True)) == after

@@ -6,14 +6,29 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import resolve
 
+from execution.models import Trial
 from execution.services import starting
+from execution.services.preferring import Judge
 from execution.worker import run_until_idle
-from registry.models import Pattern
+from registry.models import Pattern, User
 from tests.browser import browser, browser_page, sideways, violations  # noqa: F401  fixtures
 from tests.execution.trials import GOOD_ON, PLAIN, carry_out, good_on, make_trial, next_version
 from tests.execution.web.test_pages import BROKEN, SCRIPT
 from tests.registry.factories import make_user, make_version
+
+# The pages that the tests below look at, by the names of their addresses; test_urls holds them to all there are.
+RUN_PAGES = {"execution:run", "execution:effect", "home", "registry:health"}
+TRIAL_PAGES = {
+    "execution:trial", "execution:trial-adopt", "execution:trial-cancel", "execution:trial-pairs", "execution:trials",
+    "execution:trials-stop", "execution:pattern-trials", "execution:try", "registry:leaderboards", "registry:counting",
+}  # fmt: skip
+
+
+def names_of(paths: list[str]) -> set[str]:
+    return {resolve(path.split("?")[0]).view_name for path in paths}
+
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -31,7 +46,9 @@ class TestRunPages:
         runs = [starting.start(version=version, user=ada, now=version.published_at, seed=7) for version in versions]
         run_until_idle()
         found = []
-        for path in [*(f"/runs/{run.pk}/" for run in runs), f"/runs/{runs[0].pk}/effects/1/", "/", "/health/"]:
+        paths = [*(f"/runs/{run.pk}/" for run in runs), f"/runs/{runs[0].pk}/effects/1/", "/", "/health/"]
+        assert names_of(paths) == RUN_PAGES
+        for path in paths:
             browser_page.goto(live_server.url + path)
             for width, scheme in ((1280, "light"), (390, "dark")):
                 browser_page.set_viewport_size({"width": width, "height": 900})
@@ -69,14 +86,28 @@ class TestTrialPages:
         old, new, ada = family
         done = carry_out(make_trial(old, new, 80, user=ada, backend="plain"))
         fresh = make_trial(old, old, 30, user=ada)
+        # The examination of its judge is a trial with a page of its own.
+        judged = make_trial(old, new, 30, user=ada, judge=Judge(criteria="More helpful"))
+        exam = Trial.objects.get(follows=judged)
+        type(ada).objects.filter(pk=ada.pk).update(is_staff=True, is_superuser=True)
         found = []
         paths = [
             f"/trials/{done.pk}/",
             f"/trials/{fresh.pk}/",
             f"/trials/{done.pk}/adopt/",
             f"/trials/{done.pk}/pairs/",
+            f"/trials/{judged.pk}/",
+            f"/trials/{exam.pk}/",
+            f"/trials/{fresh.pk}/cancel/",
+            "/trials/",
+            "/trials/stop/",
+            "/patterns/ada/vote/trials/",
+            "/patterns/ada/vote/verify/",
+            "/leaderboards/",
+            "/help/counting/",
         ]
-        for path in [*paths, "/trials/", "/patterns/ada/vote/trials/", "/patterns/ada/vote/verify/"]:
+        assert names_of(paths) == TRIAL_PAGES
+        for path in paths:
             browser_page.goto(live_server.url + path)
             for width, scheme in ((1280, "light"), (390, "dark")):
                 browser_page.set_viewport_size({"width": width, "height": 900})
@@ -109,3 +140,61 @@ class TestTrialPages:
         assert before >= 1
         assert len(asked) == before
         assert violations(browser_page) == []
+
+
+class TestWithoutScripts:
+    @pytest.fixture
+    def plain_page(self, browser: Any, live_server: Any, settings: Any) -> Any:  # noqa: F811
+        """A tab that runs no scripts, in which ada is signed in."""
+        settings.AGENT_BACKENDS = PLAIN
+        context = browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 900})
+        client = Client()
+        client.force_login(make_user("ada"))
+        context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
+        yield context.new_page()
+        context.close()
+
+    def test_a_trial_is_started_watched_and_adopted(self, live_server: Any, plain_page: Any) -> None:
+        ada = User.objects.get(username="ada")
+        old = good_on(4, owner=ada.own_owner, name="vote")
+        new = next_version(old, GOOD_ON.format(share=9))
+        Pattern.objects.filter(pk=old.pattern_id).update(newest=new)
+        page = plain_page
+        page.goto(f"{live_server.url}/patterns/ada/vote/verify/")
+        page.select_option("[name=candidate]", "1.1.0")
+        page.select_option("[name=control]", "1.0.0")
+        page.check("[name=source][value=lines]")
+        page.fill("[name=lines]", "\n".join(f'{{"n": {n}}}' for n in range(80)))
+        page.select_option("[name=backend]", "plain")
+        page.click("button[name=estimate]")
+        estimated = page.inner_text("#expected")
+
+        page.click("button[name=start]")
+        refreshes = page.locator("noscript meta[http-equiv=refresh]").count()
+        carry_out(Trial.objects.latest("pk"))
+        page.reload()
+        page.click("text=Adopt")
+        page.click("main button.primary")
+
+        assert "80 at most" not in estimated and "pairs expected" in estimated
+        assert refreshes == 1
+        assert "stable of ada/vote is 1.1.0 now." in page.inner_text("main")
+
+    def test_all_tabs_of_a_pattern_are_in_sight(self, live_server: Any, plain_page: Any) -> None:
+        make_version("seen", user=User.objects.get(username="ada"))
+        plain_page.goto(f"{live_server.url}/patterns/ada/seen/provenance/")
+
+        box = plain_page.locator(".tabs [aria-current]").bounding_box()
+
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
+
+
+class TestTabs:
+    def test_the_current_one_is_in_sight_on_a_telephone(self, live_server: Any, browser_page: Any) -> None:  # noqa: F811
+        make_version("seen", user=make_user("ada"))
+        browser_page.set_viewport_size({"width": 390, "height": 900})
+        browser_page.goto(f"{live_server.url}/patterns/ada/seen/provenance/")
+
+        box = browser_page.locator(".tabs [aria-current]").bounding_box()
+
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390

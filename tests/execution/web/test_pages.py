@@ -297,3 +297,58 @@ class TestGuidedStart:
         assert "an orchestrator agent carries it out" in page and 'name="input-task"' in page
         assert answer.status_code == 302, answer.content.decode()[-2000:]
         assert Run.objects.get().input_values()["readers"] == 3
+
+
+class TestRehearsalInAPage:
+    """Somebody waits for it, and the script comes from anybody."""
+
+    @pytest.mark.parametrize(
+        ("script", "code"),
+        [
+            ("STATE n = 0\nWHILE true:\n  UPDATE n = n + 1", "limit of statements"),
+            ('WHILE true:\n  EVENT completion:async {agent_id: "a", prompt: "x"} AS r', "limit of events"),
+            ("WHILE true:\n  STATE xs = RANGE(100000)", "limit of work"),
+            ("WHILE true:\n  WAIT 0", "cut off"),
+        ],
+    )
+    def test_is_bounded(
+        self, script: str, code: str, client: Client, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make_version("endless", user=stage.starter, script=script)
+        monkeypatch.setattr("execution.web.running.REHEARSAL_SECONDS", -1 if code == "cut off" else 3600)
+
+        answer = client.post("/patterns/ada/endless/run/", {**self.FORM, "rehearse": "1"})
+
+        assert answer.status_code == 200 and code in answer.content.decode()
+
+    def test_ends_early_by_time(self, client: Client, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = iter(range(1000))
+        monkeypatch.setattr("execution.web.running.time.monotonic", lambda: float(next(now)))
+        make_version("slow", user=stage.starter, script="LOOP i FROM 1 TO 50:\n  WAIT 1\nRETURN 1")
+
+        answer = client.post("/patterns/ada/slow/run/", {**self.FORM, "rehearse": "1"})
+
+        assert "cut off" in answer.content.decode()
+
+    FORM = {"backend": "simulated", "tokens": "1000", "cost": "1"}
+
+
+class TestPaceOfAForm:
+    def test_is_one_that_can_be_watched(self, client: Client, stage: Stage) -> None:
+        text = client.get("/patterns/ada/asking/run/").content.decode()
+
+        assert '<option value="watchable" selected>Simulated agents, at a pace to watch</option>' in text
+
+    def test_gives_the_same_run(self, client: Client, stage: Stage, settings: object) -> None:
+        settings.SIMULATED_PACE = 0.001  # type: ignore[attr-defined]
+        make_version("quick", user=stage.starter, script='RETURN parallel_map(["a", "b"], x => x.greet().output)')
+        runs = []
+        for backend in ("simulated", "watchable"):
+            data = {"backend": backend, "tokens": "10000", "cost": "1", "seed": "7", "start": "1"}
+            client.post("/patterns/ada/quick/run/", data)
+            runs.append(Run.objects.latest("pk").pk)
+
+        run_until_idle()
+
+        quick, slow = (Run.objects.get(pk=each) for each in runs)
+        assert slow.status == "succeeded" and slow.simulated and slow.result_value() == quick.result_value()

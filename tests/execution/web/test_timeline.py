@@ -53,3 +53,12 @@ class TestTimeline:
 
         for rect in drawn(*bars, end=3 * 10**7).iter("rect"):
             assert float(rect.get("width", "0")) >= 0
+
+    def test_leaves_out_the_sign_of_success_where_bars_stand_close(self) -> None:
+        close = [bar("a", asked_at=n * 10, sent_at=n * 10, ended_at=n * 10 + 9) for n in range(40)]
+        failed = Bar(row="a", asked_at=401, sent_at=401, ended_at=402, status="failed", label="a")
+
+        words = [found.text for found in drawn(*close, failed, bar("a", asked_at=404, ended_at=500)).iter("text")]
+
+        assert words.count("✓") == 1
+        assert words.count("✗") == 1

@@ -103,7 +103,7 @@ class TestStart:
     def test_says_what_each_profile_would_take(self, client: Client, stage: Stage) -> None:
         page = shown(client, VERIFY)
 
-        assert re.search(r'value="strict" required><b>Strict</b>.*?<b>\d+</b> pairs expected, 2000 at most', page)
+        assert re.search(r'value="strict" required><b>Strict</b>.*?<b>\d+</b> pairs expected, 2,000 at most', page)
         assert "Nothing is known about the cost" in page
 
     def test_a_change_of_the_control_asks_for_that_part_alone(self, client: Client, stage: Stage) -> None:
@@ -111,7 +111,7 @@ class TestStart:
         part = client.get(VERIFY, asked, headers={"HX-Request": "true"}).content.decode()
 
         assert "<html" not in part
-        assert "2000" in part
+        assert "2,000" in part
         assert re.findall(r'value="(\w+)" checked', part) == ["quick"]
 
     def test_takes_a_file(self, client: Client, stage: Stage) -> None:

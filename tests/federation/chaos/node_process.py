@@ -65,13 +65,13 @@ def _load() -> None:
     import hub.asgi  # noqa: F401  sets Django up and imports the application
     from federation import transport
     from federation.protocol import backoff
-    from federation.services import quarantining, syncing, ticking, trying
+    from federation.services import screening, syncing, ticking, trying
 
     assert get_resolver().url_patterns  # imports every view
     transport._certificates()
     syncing.EVERY_SECONDS = backoff.FIRST_SECONDS = 0
     syncing.LEASE = ticking.LEASE = timedelta(seconds=LEASE_SECONDS)
-    quarantining.LEFT_AFTER = trying.LEFT_AFTER = timedelta(seconds=LEASE_SECONDS)
+    screening.LEFT_AFTER = trying.LEFT_AFTER = timedelta(seconds=LEASE_SECONDS)
     timezone.now = Clock(timezone.now)
     gc.freeze()
 

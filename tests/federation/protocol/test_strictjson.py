@@ -94,3 +94,44 @@ class TestLoads:
         raw = json.dumps({"a": ["é", "\U0001f600", 1e-7]}).encode()
 
         assert strictjson.loads(raw) == json.loads(raw)
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner),
+)
+
+
+class TestTheQuickWay:
+    """What ``_quick`` answers is what the thorough way answers; it may only be unsure more often."""
+
+    @given(ANY_JSON, st.booleans(), st.sampled_from([(",", ":"), (", ", ": ")]))
+    def test_reads_what_the_thorough_way_reads(self, value, ascii_only, separators):
+        try:
+            raw = json.dumps(value, ensure_ascii=ascii_only, separators=separators).encode()
+        except UnicodeEncodeError:
+            return
+
+        quick = strictjson._quick(raw)
+
+        if quick is not strictjson._UNSURE:
+            thorough = strictjson._DECODER.decode(raw.decode())
+            assert quick == thorough
+            assert repr(quick) == repr(thorough)
+
+    @given(st.binary(max_size=60) | st.text(alphabet='{}[]",:01a\\u.e-+ \0\x7f\ud800\ufeff', max_size=40))
+    def test_is_unsure_of_whatever_is_refused(self, raw):
+        quick = strictjson._quick(raw)
+        if quick is strictjson._UNSURE:
+            return
+
+        text = raw.decode() if isinstance(raw, bytes) else raw
+        assert repr(strictjson._DECODER.decode(text)) == repr(quick)
+        assert "\0" not in repr(quick).replace("\\x00", "\0")
+
+    @pytest.mark.parametrize("raw", REFUSED.values(), ids=REFUSED)
+    def test_is_unsure_of_each_of_these(self, raw):
+        assert strictjson._quick(raw) is strictjson._UNSURE
+
+    def test_is_sure_of_a_compact_statement(self):
+        assert strictjson._quick(strictjson.dumps({"b": [1, "é", None], "a": 2.5})) == {"a": 2.5, "b": [1, "é", None]}

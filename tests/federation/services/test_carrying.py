@@ -20,7 +20,16 @@ from federation.protocol import feed, limits
 from federation.protocol.kinds import PERIOD_SECONDS
 from federation.protocol.quarantine import State
 from federation.protocol.tiers import Tier
-from federation.services import bundling, identities, segmenting, statistics, storing, syncing, ticking, translating
+from federation.services import (
+    backfilling,
+    bundling,
+    identities,
+    segmenting,
+    statistics,
+    storing,
+    ticking,
+    translating,
+)
 from federation.transport import unpacked
 from registry.models import LineageEdge, Outcome
 from tests.federation import makers
@@ -135,7 +144,9 @@ class TestSegments:
         taken: list[Any] = []
 
         own = identities.node()
-        syncing._backfill(Peer(node_id=own.node_id), remote, taken.append, own=remote.identity.id)
+        backfilling.backfill(
+            Peer(node_id=own.node_id), remote, taken.append, own=remote.identity.id, is_spent=lambda: False
+        )
 
         assert sum(len(step.lines) for step in taken) == 12
         assert taken[-1].cursor == feed.Cursor(own.epoch, 12)

@@ -14,7 +14,7 @@ from federation.models import PeerKey, QuarantineItem, SharedVersion, Statement,
 from federation.protocol import feed
 from federation.protocol.quarantine import State
 from federation.protocol.tiers import Tier
-from federation.services import accepting, identities, quarantining, sharing, syncing, ticking, trying
+from federation.services import accepting, identities, quarantining, screening, sharing, syncing, ticking, trying
 from federation.services.trusting import Peer
 from registry.models import Owner, PatternVersion
 from registry.services import publishing, yanking
@@ -152,12 +152,12 @@ class TestACrash:
         remote = make_remote(tier=Tier.OWN)
         remote.push(*remote.introduced(), remote.release())
         with monkeypatch.context() as crash:
-            crash.setattr(quarantining, "_act", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+            crash.setattr(screening, "_go_on", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 ticking.scan_all(now=NOW())
         assert QuarantineItem.objects.get().current is State.SCANNED
 
-        ticking.scan_all(now=NOW() + quarantining.LEFT_AFTER + timedelta(seconds=1))
+        ticking.scan_all(now=NOW() + screening.LEFT_AFTER + timedelta(seconds=1))
 
         assert QuarantineItem.objects.get().current is State.ADMITTED
 

@@ -17,7 +17,7 @@ from federation.models import DayUse, DeadLetter, EgressEntry, Peer, PublishedPe
 from federation.protocol import feed
 from federation.protocol.statement import Statement
 from federation.protocol.tiers import Tier
-from federation.services import accepting, quarantining, sharing, trusting
+from federation.services import accepting, quarantining, sharing, ticking, trusting
 from registry.models import PatternVersion, User
 from tests.federation import makers
 from tests.federation.conftest import Remote
@@ -108,8 +108,7 @@ def take(remote: Remote, *statements: Statement) -> list[accepting.Outcome]:
     lines = [feed.line(each, via=[remote.identity.id, "opln1" + "a" * 32][:1]) for each in statements]
     with transaction.atomic():
         outcomes = accepting.accept(lines, peer=remote.row, now=timezone.now())
-    while quarantining.scan_pending(now=timezone.now()):
-        pass
+    ticking.scan_all(now=timezone.now())
     return outcomes
 
 

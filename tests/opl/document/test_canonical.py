@@ -62,3 +62,18 @@ def test_means_the_same_and_is_its_own_canonical_form(value: object) -> None:
 
     assert again == value
     assert canonical(again) == canonical(value)
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=4), inner),
+)  # fmt: skip
+
+
+class TestTheShortWay:
+    @given(ANY_JSON)
+    def test_writes_what_the_library_writes(self, value: object) -> None:
+        import rfc8785
+
+        assert canonical(value) == rfc8785.dumps(value)

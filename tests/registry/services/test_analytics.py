@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date, timedelta
 
 import pytest
 
 from registry.models import DailyRollup, Decision, Outcome, Pattern, PatternVersion, Source, User
 from registry.ranking.context import cell_of
-from registry.services import analytics, learning
+from registry.services import analytics, deriving, learning
 from tests.registry.factories import NOW, make_user, make_version, opl, record_runs
 
 pytestmark = pytest.mark.django_db
@@ -118,7 +119,8 @@ class TestEvidence:
 
         counts = analytics.current_rate(newer)
 
-        assert counts.runs == pytest.approx(10)
+        # A quarter of what its parent weighs now: 40 runs, of which the older ones have faded a little.
+        assert counts.runs == pytest.approx(sum(0.5 ** (place / 100) for place in range(40)) / 4)
         assert analytics.evidence_of(newer).measured.runs == 0
 
     def test_by_version_and_by_context(self, version: PatternVersion) -> None:
@@ -165,3 +167,48 @@ class TestCell:
     )
     def test_is_one_normal_form(self, context: dict[str, object], cell: str) -> None:
         assert cell_of(context) == cell
+
+
+class TestCurrentRate:
+    """A version starts from what the one before has become, not from all that it ever was."""
+
+    def test_hands_a_quarter_of_the_current_weight_down_the_line(self, version: PatternVersion) -> None:
+        record_runs(version, 40, 40)
+        second = make_version(user=version.published_by, source=opl("vote", version="1.1.0"))
+        third = make_version(user=version.published_by, source=opl("vote", version="1.2.0"))
+
+        # Independently: a run's weight halves with each hundred after it; successes came first.
+        ratio = 0.5 ** (1 / 100)
+        weight = sum(ratio**place for place in range(80))
+        first_weight = min(weight / 4, 20)
+        assert analytics.current_rate(second).runs == pytest.approx(first_weight)
+        assert analytics.current_rate(third).runs == pytest.approx(first_weight / 4)
+        assert analytics.current_rate(third).rate == pytest.approx(0.5)
+
+    def test_forgets_what_the_version_before_was_before_it_changed(self, version: PatternVersion) -> None:
+        for day in range(40):
+            record_runs(version, 10, at=NOW + timedelta(days=day))
+        for day in range(40, 60):
+            record_runs(version, 0, 10, at=NOW + timedelta(days=day))
+        second = make_version(user=version.published_by, source=opl("vote", version="1.1.0"))
+
+        found = analytics.current_of(second)
+
+        assert found.rate is not None and found.rate < 0.05
+        assert (found.runs, found.inherited, (found.low, found.high)) == (0, 20.0, (0.0, 1.0))
+        assert analytics.current_of(version).changed_on == (NOW + timedelta(days=40)).date()
+
+    def test_shows_the_confidence_sequence_that_may_be_watched(self, version: PatternVersion) -> None:
+        record_runs(version, 9, 1)
+
+        found = analytics.current_of(version)
+
+        # Its ends solve (n+1)·C(n,k)·p^k·(1−p)^(n−k) = α.
+        for end in (found.low, found.high):
+            assert 11 * math.comb(10, 9) * end**9 * (1 - end) == pytest.approx(0.05, rel=1e-6)
+
+    def test_of_a_fork_starts_at_nothing(self, version: PatternVersion, bob: User) -> None:
+        record_runs(version, 40)
+        fork = deriving.fork(version=version, owner=bob.own_owner, user=bob, now=NOW, via="api")
+
+        assert analytics.current_of(fork).weight == 0.0 and analytics.current_of(fork).rate is None

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import resolve
 
 from tests.browser import browser, browser_page, sideways, violations  # noqa: F401  fixtures
 from tests.registry.web.conftest import World
@@ -14,7 +15,13 @@ from tests.registry.web.test_pages import EVERYTHING
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 # Pages of higher apps: what they show of a pattern of ours.
 RUNS = ["/runs/", "/patterns/ada/vote/run/", "/patterns/ada/vote/runs/"]
-PAGES = [path for path in EVERYTHING if not path.endswith(("raw", ".csv"))] + [*RUNS, "/nothing/"]
+FILES = ("raw", ".csv")
+PAGES = [path for path in EVERYTHING if not path.endswith(FILES)] + [*RUNS, "/nothing/"]
+
+
+def names_of_pages() -> set[str]:
+    """The names of the addresses that are looked at here."""
+    return {resolve(path.split("?")[0]).view_name for path in PAGES if path != "/nothing/"}
 
 
 @pytest.fixture
