@@ -13,6 +13,7 @@ the demo short on a busy machine.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -28,7 +29,7 @@ from django.core.management.base import CommandError
 
 from hub.management.commands.serve import free_port, manage
 
-PATIENCE_SECONDS = 90.0  # for one step, on a machine that does much else
+PATIENCE_SECONDS = 120.0  # for one step, on a machine that does much else
 SCOPES = ("read", "publish", "run", "verify", "federate")
 SAID_LAST = 2_000  # characters of a log that an error shows
 _FIRST_PORT = 8700
@@ -92,7 +93,8 @@ class DemoNode:
         """End its processes, whatever state they are in."""
         self.client.close()
         if self.hands is not None and self.hands.stdin is not None and self.hands.stdout is not None:
-            self.hands.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # they may have gone before us
+                self.hands.stdin.close()
             _end(self.hands)
             self.hands.stdout.close()
         if self.server is not None:

@@ -30,7 +30,7 @@ from tests.federation.chaos.proxy import Proxy, Weather
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = ("north", "east", "west")
-START_SECONDS = 60.0
+START_SECONDS = 150.0
 TABLES = """
 import django
 django.setup()
@@ -99,7 +99,7 @@ class Member:
     def run(self, code: str, *arguments: str) -> None:
         """Python in its environment."""
         command = [sys.executable, "-c", code, *arguments]
-        done = subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
 
     def launch(self) -> None:
