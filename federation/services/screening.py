@@ -34,8 +34,8 @@ from registry.models import Pattern
 log = logging.getLogger(__name__)
 
 SCANNED_AT_ONCE = 500
-SCANNED_BYTES = 16 * 1024 * 1024  # of payloads in memory at once, twice
 LEFT_AFTER = timedelta(minutes=2)  # a scan that is not followed up by then was cut short
+SCANNED_BYTES = 16 * 1024 * 1024  # of payloads in memory at once, twice
 
 
 def scan_waiting(*, now: datetime, most: int) -> int:
@@ -44,17 +44,7 @@ def scan_waiting(*, now: datetime, most: int) -> int:
 
     While some are read, in children where many wait, those before them are saved.
     """
-    return _scan(State.SIGNED_OK, QuarantineItem.objects.all(), now=now, most=most)
-
-
-def resume_scanned(*, now: datetime) -> int:
-    """Objects that were scanned by a process that died before it did what follows; how many there were."""
-    left = QuarantineItem.objects.filter(changed_at__lt=now - LEFT_AFTER)
-    return _scan(State.SCANNED, left, now=now, most=SCANNED_AT_ONCE)
-
-
-def _scan(state: State, items: QuerySet[QuarantineItem], *, now: datetime, most: int) -> int:
-    waiting = items.filter(state=str(state))
+    waiting = QuarantineItem.objects.filter(state=str(State.SIGNED_OK))
     count = min(most, waiting.count())
     if not count:
         return 0
@@ -63,10 +53,10 @@ def _scan(state: State, items: QuerySet[QuarantineItem], *, now: datetime, most:
         for rows in _batches(waiting.order_by("pk"), most=count):
             under_way = begin([row.payload for row in rows])
             if before is not None:
-                done += _settle(*before, _Batch(now=now, names=names, state=state))
+                done += _settle(*before, names, now=now)
             before = rows, under_way
         if before is not None:
-            done += _settle(*before, _Batch(now=now, names=names, state=state))
+            done += _settle(*before, names, now=now)
     return done
 
 
@@ -76,8 +66,8 @@ class _Waiting:
 
     pk: int
     peer_id: int | None
-    is_held_back: bool
     signer: str
+    is_held_back: bool
     payload: bytes
 
 
@@ -86,12 +76,12 @@ def _batches(waiting: QuerySet[QuarantineItem], *, most: int) -> Iterator[list[_
     last = 0
     while most > 0:
         found = waiting.filter(pk__gt=last).values_list(
-            "pk", "peer_id", "statement__is_held_back", "statement__signer", "statement__payload"
+            "pk", "peer_id", "statement__signer", "statement__is_held_back", "statement__payload"
         )[: min(most, SCANNED_AT_ONCE)]
         rows: list[_Waiting] = []
         size = 0
-        for pk, peer_id, is_held_back, signer, payload in found.iterator(chunk_size=50):
-            rows.append(_Waiting(pk, peer_id, is_held_back, signer, bytes(payload)))
+        for pk, peer_id, signer, is_held_back, payload in found.iterator(chunk_size=50):
+            rows.append(_Waiting(pk, peer_id, signer, is_held_back, bytes(payload)))
             size += len(payload)
             if size >= SCANNED_BYTES:
                 break
@@ -101,13 +91,14 @@ def _batches(waiting: QuerySet[QuarantineItem], *, most: int) -> Iterator[list[_
         last, most = rows[-1].pk, most - len(rows)
 
 
-def _settle(rows: Sequence[_Waiting], under_way: UnderWay, batch: _Batch) -> int:
+def _settle(rows: Sequence[_Waiting], under_way: UnderWay, names: Mapping[str, str], *, now: datetime) -> int:
     """Save what was found, then go on with what needs no person."""
     found = list(under_way())
     with transaction.atomic():
         # Somebody may have decided meanwhile: only what still waits is moved.
         states = QuarantineItem.objects.select_for_update().filter(pk__in=[row.pk for row in rows])
-        still = set(states.filter(state=str(batch.state)).values_list("pk", flat=True))
+        still = set(states.filter(state=str(State.SIGNED_OK)).values_list("pk", flat=True))
+        batch = _Batch(now=now, names=names)
         judged = [
             (row.pk, batch.take(row, examined)) for row, examined in zip(rows, found, strict=True) if row.pk in still
         ]
@@ -115,31 +106,50 @@ def _settle(rows: Sequence[_Waiting], under_way: UnderWay, batch: _Batch) -> int
     further = {pk: event for pk, event in judged if event is not None}
     items = QuarantineItem.objects.select_related("statement", "peer").filter(pk__in=list(further))
     for item in items.order_by("pk"):
-        _act(item, further[item.pk], now=batch.now)
+        _go_on(item, further[item.pk], now=now)
     return len(rows)
 
 
-def _act(item: QuarantineItem, event: Event, *, now: datetime) -> None:
-    """What a scan asks for; an object that the registry does not take was refused, and stops no other."""
-    if event is not Event.ADMITTED_AUTOMATICALLY:
+def resume(*, now: datetime) -> int:
+    """
+    Send on what was scanned by a process that died before it did so; how many objects that were.
+
+    What a person must look at was moved together with the scan, so these have
+    no such findings; the peer may have another tier by now.
+    """
+    left = QuarantineItem.objects.filter(state=str(State.SCANNED), changed_at__lt=now - LEFT_AFTER)
+    items = list(left.select_related("statement", "peer").order_by("pk")[:SCANNED_AT_ONCE])
+    batch = _Batch(now=now, names={})
+    for item in items:
+        tier, has_expired = batch.trust(item.peer_id, item.statement.signer)
+        event = quarantine.after_scan(tier, findings=False, runnable=True, root_expired=has_expired)
+        _go_on(item, event, now=now)
+    return len(items)
+
+
+def _go_on(item: QuarantineItem, event: Event, *, now: datetime) -> None:
+    """What follows from a scan; an object that the registry does not take is refused, and stops no other."""
+    if event is Event.ADMITTED_AUTOMATICALLY:
+        try:
+            quarantining.admit(item, event, reason="a clean scan of a peer of the own organisation", now=now)
+        except Unable as error:
+            log.info("%s was not admitted: %s", item, error)
+    elif event is Event.TRIAL_REQUESTED:
         trying.request(item, now=now, reason="its peer is approved; a trial decides")
-        return
-    try:
-        quarantining.admit(item, event, reason="a clean scan of a peer of the own organisation", now=now)
-    except Unable as error:
-        log.info("%s was not admitted: %s", item, error)
+    else:
+        quarantining.step(item, event, reason="its peer is not trusted as it was", now=now)
 
 
 class _Batch:
     """What was found in many objects, saved in a few statements."""
 
-    def __init__(self, *, now: datetime, names: Mapping[str, str], state: State) -> None:
-        self.now, self.names, self.state = now, names, state  # where all of its objects stand
+    def __init__(self, *, now: datetime, names: Mapping[str, str]) -> None:
+        self.now, self.names = now, names
         self.changes: list[dict[str, Any]] = []
         self.steps: list[dict[str, Any]] = []
         self.fits: dict[bytes, Judgement] = {}
         self.peers: dict[int | None, tuple[Tier, bool]] = {}
-        self.ours: dict[str, bool] = {}
+        self.ours: dict[str, bool] = {}  # signer → whether it is an author of this hub
 
     def take(self, row: _Waiting, examined: Examined) -> Event | None:
         """Note the steps of one; what should happen to it now, None where it is decided."""
@@ -158,18 +168,15 @@ class _Batch:
                 "missing": {sort: list(found) for sort, found in fit.missing.items()},
                 "lenses": list(fit.lenses),
             }
-            if self.state is State.SIGNED_OK:
-                way.go(Event.DOCUMENT_PARSED, examined.read_as)
-                way.go(Event.SCAN_FINISHED, looked.summary)
+            way.go(Event.DOCUMENT_PARSED, examined.read_as)
+            way.go(Event.SCAN_FINISHED, looked.summary)
             further = self._next(way, row, holds=looked.holds, fit=fit)
         told = {"pk": row.pk, "state": str(way.state), "reason": way.reason, "changed_at": self.now}
         self.changes.append(told | columns)
         return further
 
     def _next(self, way: _Way, row: _Waiting, *, holds: bool, fit: Judgement) -> Event | None:
-        tier, has_expired = self._peer(row.peer_id)
-        if self._is_ours(row.signer):
-            tier = Tier.OWN  # signed by an author of this hub: whoever brings it back
+        tier, has_expired = self.trust(row.peer_id, row.signer)
         runnable = fit.fit is Fit.RUNNABLE
         event = quarantine.after_scan(tier, findings=holds, runnable=runnable, root_expired=has_expired)
         if row.is_held_back:
@@ -187,6 +194,12 @@ class _Batch:
             self.fits[key] = translating.judgement(requires)
         return self.fits[key]
 
+    def trust(self, peer_id: int | None, signer: str) -> tuple[Tier, bool]:
+        """The tier that decides, and whether keys have run out; who brings a release of our own matters not."""
+        if signer not in self.ours:
+            self.ours[signer] = homecoming.owner_at_home(signer) is not None
+        return (Tier.OWN, False) if self.ours[signer] else self._peer(peer_id)
+
     def _peer(self, peer_id: int | None) -> tuple[Tier, bool]:
         """Its tier, and whether its root document has run out."""
         if peer_id not in self.peers:
@@ -196,11 +209,6 @@ class _Batch:
             has_expired = until is not None and until < self.now.timestamp()
             self.peers[peer_id] = peer.trust if peer is not None else Tier.PROBATION, has_expired
         return self.peers[peer_id]
-
-    def _is_ours(self, signer: str) -> bool:
-        if signer not in self.ours:
-            self.ours[signer] = homecoming.owner_at_home(signer) is not None
-        return self.ours[signer]
 
     def save(self) -> None:
         """All rows of the batch."""
@@ -215,7 +223,7 @@ class _Way:
 
     def __init__(self, pk: int, batch: _Batch) -> None:
         self.pk, self.batch = pk, batch
-        self.state, self.reason = batch.state, "scanned before; what follows was cut short"
+        self.state, self.reason = State.SIGNED_OK, ""
 
     def go(self, event: Event, reason: str) -> None:
         """One step along the table."""

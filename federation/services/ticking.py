@@ -100,8 +100,8 @@ def _must_tidy(node: ThisNode, now: datetime) -> bool:
 
 def scan_all(*, now: datetime) -> int:
     """Scan until nothing waits, or this round has done its part."""
-    left = screening.resume_scanned(now=now)
-    return left + screening.scan_waiting(now=now, most=SCANNED_IN_ONE_ROUND)
+    resumed = screening.resume(now=now)
+    return resumed + screening.scan_waiting(now=now, most=SCANNED_IN_ONE_ROUND)
 
 
 def talk(peers: Sequence[Peer], *, now: datetime) -> None:

@@ -14,6 +14,7 @@ Source: OPL-Fed/1, "Trust and quarantine"; docs/decisions/0086.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib import import_module, util
 from typing import Any
@@ -42,6 +43,7 @@ BUDGET_REASON = "the peer's trials of today are used up; it is tried tomorrow"
 HIDDEN_OWNER = "quarantine"
 # A pattern that nothing here can be compared with is tried against itself: it must run, and mostly succeed.
 LEAST_SUCCESS = 0.5
+SELF_PAIRS = 20  # of a trial against itself: more would compare nothing, and keep the workers busy
 _VERIFYING = "execution.services.verifying"
 
 
@@ -115,6 +117,12 @@ def retry_tomorrow(*, now: datetime) -> int:
     return len(items)
 
 
+def progress(item: QuarantineItem) -> tuple[int, int]:
+    """Pairs that are settled, and pairs that are planned, of the item's trial; zeros where it has none."""
+    trial = _trial(item.trial) if item.trial else None
+    return (trial.pairs.counted().count(), int(trial.plan["n_max"])) if trial is not None else (0, 0)
+
+
 def budget_of(item: QuarantineItem, *, now: datetime) -> tuple[int, int]:
     """Trials and tokens that the item's peer has left today."""
     if item.peer is None:
@@ -151,12 +159,15 @@ def _is_free() -> bool:
 def _start(candidate: PatternVersion, control: PatternVersion, *, user: User | None, now: datetime) -> Any:
     """The one call into execution; its budget bounds what a costly object can spend."""
     verifying = import_module(_VERIFYING)
+    plan = verifying.TrialPlan.of_profile(PROFILE)
+    is_alone = control.pk == candidate.pk
     return verifying.start_trial(
         control=control,
         candidate=candidate,
         user=user,
         now=now,
         profile=PROFILE,
+        plan=replace(plan, profile="custom", n_min=SELF_PAIRS, n_max=SELF_PAIRS) if is_alone else None,
         caps={"tokens": RUN_TOKENS, "cost_usd": 0.25, "seconds": 600},
         budget=verifying.Budget(tokens=TOKENS_A_TRIAL, daily_tokens=TOKENS_A_TRIAL),
         is_public=False,

@@ -152,7 +152,7 @@ class TestACrash:
         remote = make_remote(tier=Tier.OWN)
         remote.push(*remote.introduced(), remote.release())
         with monkeypatch.context() as crash:
-            crash.setattr(screening, "_act", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+            crash.setattr(screening, "_go_on", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 ticking.scan_all(now=NOW())
         assert QuarantineItem.objects.get().current is State.SCANNED
