@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from django.db import transaction
@@ -192,11 +192,13 @@ def assessment_of(trial: Trial) -> Assessment:
 def health_of(trial: Trial, upto: int) -> Health:
     """The judge's qualification, and replay fidelity once enough was replayed to speak of it."""
     examined = examining.examination_of(trial)
-    judged = {"judge_qualified": examined.qualified, "judge_reason": examined.reason} if examined else {}
+    judged = Health()
+    if examined is not None:
+        judged = Health(judge_qualified=examined.qualified, judge_reason=examined.reason)
     if not trial.recorded or upto < trial.plan["n_min"]:
-        return Health(**judged)
+        return judged
     found = total = 0
     for told in TrialPair.objects.filter(trial=trial, position__lte=upto).values_list("control", flat=True):
         alike, asked = (told or {}).get("replayed", (0, 0))
         found, total = found + alike, total + asked
-    return Health(**judged, replay_fidelity=found / total if total else 1.0)
+    return replace(judged, replay_fidelity=found / total if total else 1.0)
