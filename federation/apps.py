@@ -19,9 +19,15 @@ class FederationConfig(AppConfig):
     def ready(self) -> None:
         """Add what our pages add to others; let the embedded workers do the federation's rounds."""
         from execution import rounds
+        from execution.services import reporting
+        from federation.services import attesting, statistics
         from federation.web import own_panels
+        from registry.services import attested
 
         own_panels.add()
+        reporting.SIGNERS.append(attesting.sign)
+        reporting.NAMERS.append(attesting.name)
+        attested.NODE_WEIGHTS.append(statistics.weights_of)
         rounds.register("federation", every_seconds=TICK_SECONDS, call=_tick)
         rounds.register("federation-revocations", every_seconds=TICK_SECONDS, call=_poll)
 

@@ -9,10 +9,12 @@ interrupted goes on from its last counted pair, and none counts twice.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -27,6 +29,7 @@ from execution.shadow.evidence import Pair
 from execution.shadow.verdict import Health, Outcome
 from execution.states import PairStatus, TrialStatus
 
+_CODE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)+")  # of an error: execution.agent.unreachable
 KEPT = 64
 BATCH = 500
 
@@ -127,8 +130,19 @@ def as_pair(row: TrialPair) -> Pair:
         contrasts={} if row.missing else row.contrasts,
         stratum=row.stratum,
         input_id=row.input_name,
-        missing=row.missing,
+        missing=named(row.missing),
     )
+
+
+def named(reason: str) -> str:
+    """
+    Why a pair is missing, as a report may say it: who was lost and the error's code, never its message.
+
+    A message may quote what an agent was asked or answered, and a report leaves this node.
+    """
+    told, _, rest = reason.partition(": ")
+    code = rest.partition(":")[0]
+    return f"{told}: {code}" if _CODE.fullmatch(code) else told
 
 
 def counted_pairs(trial: Trial, upto: int) -> list[Pair]:
@@ -179,13 +193,13 @@ def assessment_of(trial: Trial) -> Assessment:
 def health_of(trial: Trial, upto: int) -> Health:
     """The judge's qualification, and replay fidelity once enough was replayed to speak of it."""
     examined = examining.examination_of(trial)
-    judged = Health()
-    if examined is not None:
-        judged = Health(judge_qualified=examined.qualified, judge_reason=examined.reason)
+    judged: dict[str, Any] = (
+        {"judge_qualified": examined.qualified, "judge_reason": examined.reason} if examined else {}
+    )
     if not trial.recorded or upto < trial.plan["n_min"]:
-        return judged
+        return Health(**judged)
     found = total = 0
     for told in TrialPair.objects.filter(trial=trial, position__lte=upto).values_list("control", flat=True):
         alike, asked = (told or {}).get("replayed", (0, 0))
         found, total = found + alike, total + asked
-    return replace(judged, replay_fidelity=found / total if total else 1.0)
+    return Health(**judged, replay_fidelity=found / total if total else 1.0)

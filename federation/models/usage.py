@@ -21,6 +21,9 @@ class UsageClaim(models.Model):
     success = models.PositiveBigIntegerField()
     profile = models.CharField(max_length=8)
     epsilon = models.FloatField(null=True)
+    is_contradicted = models.BooleanField(
+        default=False, db_default=False, help_text="Its node said two things under one revision: not believed."
+    )
 
     class Meta:
         constraints = [

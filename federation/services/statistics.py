@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -46,22 +47,32 @@ def weight_of(node_id: str) -> float:
     return RULES[peer.trust].statistics_weight if peer is not None else 0.0
 
 
+def weights_of(nodes: Iterable[str]) -> dict[str, float]:
+    """The same of several at once, for ``registry.services.attested``."""
+    peers = Peer.objects.filter(node_id__in=set(nodes)).values_list("node_id", "tier")
+    return {node: RULES[Tier(tier)].statistics_weight for node, tier in peers}
+
+
 def count(claim: UsageClaim) -> None:
     """Put a claim into the sums that the registry shows as attested; a newer revision replaces the older."""
-    if weight_of(claim.node) <= 0.0:
+    if claim.is_contradicted or weight_of(claim.node) <= 0.0:
         return
     runs = min(claim.runs, MOST_RUNS_COUNTED)
     success = claim.success if runs == claim.runs else claim.success * runs // max(claim.runs, 1)
-    day = datetime.fromtimestamp(claim.period * PERIOD_SECONDS, tz=UTC).date()
     for version in PatternVersion.objects.filter(digest=claim.digest).select_related("pattern"):
         DailyRollup.objects.update_or_create(
-            version=version,
-            day=day,
-            cell=claim.cell[:200],
-            source=Source.ATTESTED,
-            reporter_key=claim.node,
-            defaults={"pattern": version.pattern, "runs": runs, "successes": success},
+            version=version, **_sum_of(claim), defaults={"pattern": version.pattern, "runs": runs, "successes": success}
         )
+
+
+def _sum_of(claim: UsageClaim) -> dict[str, Any]:
+    """Where a claim stands among the sums, whatever the version."""
+    return {
+        "day": datetime.fromtimestamp(claim.period * PERIOD_SECONDS, tz=UTC).date(),
+        "cell": claim.cell[:200],
+        "source": Source.ATTESTED,
+        "reporter_key": claim.node,
+    }
 
 
 def recount(version: PatternVersion) -> None:
@@ -70,12 +81,33 @@ def recount(version: PatternVersion) -> None:
         count(claim)
 
 
+def recount_node(node_id: str) -> None:
+    """A node's claims count anew, or no more, once its tier has changed."""
+    DailyRollup.objects.filter(source=Source.ATTESTED, reporter_key=node_id).delete()
+    for claim in UsageClaim.objects.filter(node=node_id).iterator():
+        count(claim)
+
+
+def distrust(*, node: str, digest: str, cell: str, period: int) -> None:
+    """A node said two things about one cell under one revision: that claim is not believed any more."""
+    for claim in UsageClaim.objects.filter(node=node, digest=digest, cell=cell[:400], period=period):
+        UsageClaim.objects.filter(pk=claim.pk).update(is_contradicted=True)
+        DailyRollup.objects.filter(version__digest=digest, **_sum_of(claim)).delete()
+
+
+def forget(claim: UsageClaim) -> None:
+    """A claim that its node erased."""
+    DailyRollup.objects.filter(version__digest=claim.digest, **_sum_of(claim)).delete()
+    claim.delete()
+
+
 def attested(digest: str) -> Attested:
     """Everything that is said about a text, weighed."""
     local = Tally(0, 0)
     outcomes = Outcome.objects.filter(version__digest=digest, source=Source.MEASURED)
     local = Tally(outcomes.count(), outcomes.filter(succeeded=True).count())
-    claims = tuple((claim, weight_of(claim.node)) for claim in UsageClaim.objects.filter(digest=digest))
+    rows = UsageClaim.objects.filter(digest=digest, is_contradicted=False)
+    claims = tuple((claim, weight_of(claim.node)) for claim in rows)
     told = [(Tally(claim.runs, claim.success), weight) for claim, weight in claims]
     return Attested(local=local, claims=claims, blended=privacy.blended(local, told))
 
@@ -94,17 +126,31 @@ def publish(*, now: datetime) -> int:
 
 
 def counts(period: int) -> Mapping[str, Mapping[Cell, Tally]]:
-    """principal → cell → runs and successes of a period; public patterns only, principals never leave."""
+    """
+    principal → cell → runs and successes of a period; principals never leave.
+
+    Of public patterns only, and without those that carry a private topic, as
+    a tag or as a tag of the runs' context.
+    """
+    private = frozenset(identities.node().private_topics)
     start = datetime.fromtimestamp(period * PERIOD_SECONDS, tz=UTC)
     end = datetime.fromtimestamp((period + 1) * PERIOD_SECONDS, tz=UTC)
     rows = Outcome.objects.filter(
         source=Source.MEASURED, ended_at__gte=start, ended_at__lt=end, version__pattern__visibility="public"
-    ).values_list("reporter_id", "version__digest", "cell", "succeeded")
+    ).exclude(version__pattern__tag_rows__tag__in=private)
+    told = rows.values_list("reporter_id", "version__digest", "cell", "succeeded")
     found: dict[str, dict[Cell, Tally]] = defaultdict(dict)
-    for reporter, digest, cell, succeeded in rows.iterator():
+    for reporter, digest, cell, succeeded in told.iterator():
+        if private and not private.isdisjoint(_tags_of(cell)):
+            continue
         key, at = str(reporter or "nobody"), Cell(digest, cell)
         found[key][at] = found[key].get(at, privacy.NOTHING).plus(Tally(1, int(succeeded)))
     return found
+
+
+def _tags_of(cell: str) -> list[str]:
+    """The words of a context cell: ``task=review;model=opus;tags=code,python``."""
+    return [word for part in cell.split(";") for word in part.partition("=")[2].split(",")]
 
 
 @transaction.atomic

@@ -24,6 +24,7 @@ from federation.errors import FederationError
 from federation.models import DeadLetter, EgressEntry, Nonce, Peer, PushReceipt, Statement, ThisNode
 from federation.protocol import limits
 from federation.services import (
+    attesting,
     identities,
     quarantining,
     remembering,
@@ -72,7 +73,7 @@ def tick(now: datetime | None = None) -> Ticked:
 
 def _round(now: datetime) -> Ticked:
     node = remembering.checked(identities.node())
-    signed = sharing.notice(now=now)
+    signed = sharing.notice(now=now) + attesting.share(now=now)
     storing.number()
     done = Ticked(signed=signed, peers=0, scanned=0, settled=0)
     if not node.is_paused:
@@ -81,7 +82,9 @@ def _round(now: datetime) -> Ticked:
         talk(due, now=now)
         _poke_all(now=now)
     done["scanned"] = scan_all(now=now)
+    trying.resume(now=now)
     done["settled"] = trying.settle(now=now)
+    attesting.recheck(now=now)
     trying.retry_tomorrow(now=now)
     storing.number()
     segmenting.cut(now=now)
@@ -97,7 +100,8 @@ def _must_tidy(node: ThisNode, now: datetime) -> bool:
 
 def scan_all(*, now: datetime) -> int:
     """Scan until nothing waits, or this round has done its part."""
-    return screening.scan_waiting(now=now, most=SCANNED_IN_ONE_ROUND)
+    resumed = screening.resume(now=now)
+    return resumed + screening.scan_waiting(now=now, most=SCANNED_IN_ONE_ROUND)
 
 
 def talk(peers: Sequence[Peer], *, now: datetime) -> None:

@@ -28,7 +28,7 @@ from federation.protocol.exchange import Ask, refusal
 from federation.protocol.problems import Refused
 from federation.protocol.root import MOST_VERSIONS, Chain
 from federation.protocol.tiers import Tier
-from federation.services import accepting, consequences, identities
+from federation.services import accepting, consequences, identities, statistics
 from federation.transport import PeerTransport
 from registry.models import User
 from registry.outgoing import Answer as RawAnswer
@@ -323,6 +323,7 @@ def set_tier(peer: Peer, tier: Tier, *, now: datetime, user: User | None = None,
     before, peer.tier = peer.tier, int(tier)
     peer.next_try_at = now
     peer.save(update_fields=["tier", "next_try_at"])
+    statistics.recount_node(peer.node_id)
     audit.record(
         actor=user,
         action="peer.blocked" if tier is Tier.BLOCKED else "peer.approved" if tier > Tier.UNKNOWN else "peer.demoted",

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from federation.models import Peer, QuarantineItem, SharedVersion, Statement, UsageClaim
+from federation.models import AttestedVerdict, Peer, QuarantineItem, SharedVersion, UsageClaim
 from federation.protocol.kinds import PERIOD_SECONDS
 from federation.protocol.tiers import RULES, Tier
 from federation.web import peer_facts
@@ -25,6 +25,7 @@ from registry.models import Owner, Pattern, PatternVersion, Via
 from registry.web.marks import Evidence
 
 MOST_CLAIMS = 2_000  # looked at for one page
+MOST_VERDICTS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,8 @@ def provenance(request: HttpRequest, version: PatternVersion) -> Mapping[str, An
     peers = {peer.node_id: peer for peer in Peer.objects.defer("message", "features", "last_error")[:2_000]}
     attested = attestations(version.digest, peers, own=node.node_id, is_staff=request.user.is_staff)
     preview = may_preview(request.user, version.pattern) and version.pattern.owner.kind != Owner.Kind.REMOTE
-    if statement is None and not attested and not preview:
+    told = verdicts(version.digest, peers, own=node.node_id)
+    if statement is None and not attested and not told and not preview:
         return None
     return {
         "version": version,
@@ -79,7 +81,7 @@ def provenance(request: HttpRequest, version: PatternVersion) -> Mapping[str, An
         "author_words": peer_facts.words_of(statement.signer) if statement is not None else (),
         "keyids": [each.get("keyid", "") for each in statement.signatures] if statement is not None else (),
         "attested": attested,
-        "verdicts": verdicts(version.digest, peers, own=node.node_id),
+        "verdicts": told,
         "may_preview": preview,
         "is_library": version.published_via == Via.LIBRARY,
         "is_staff": request.user.is_staff,
@@ -123,7 +125,9 @@ def attestations(digest: str, peers: Mapping[str, Peer], *, own: str, is_staff: 
     Claims that count nothing here are shown to staff only.
     """
     by_node: dict[str, list[UsageClaim]] = {}
-    for claim in UsageClaim.objects.filter(digest=digest).exclude(node=own).order_by("pk")[:MOST_CLAIMS]:
+    for claim in (
+        UsageClaim.objects.filter(digest=digest, is_contradicted=False).exclude(node=own).order_by("pk")[:MOST_CLAIMS]
+    ):
         by_node.setdefault(claim.node, []).append(claim)
     found = [_attestation(node, claims, peers.get(node)) for node, claims in by_node.items()]
     shown = [each for each in found if each.weight > 0 or is_staff]
@@ -156,24 +160,24 @@ def period_begin(period: int) -> datetime:
 
 
 def verdicts(digest: str, peers: Mapping[str, Peer], *, own: str) -> list[dict[str, Any]]:
-    """What trials of trusted nodes said about a text, newest first."""
-    rows = Statement.objects.filter(kind="verification", subject_digest=digest, is_held_back=False).order_by("-pk")[:20]
+    """What trials of trusted nodes came to when recomputed here, newest first; verdicts that do not follow are left out."""
+    rows = AttestedVerdict.objects.filter(candidate=digest, is_confirmed=True, statement__is_held_back=False)
     found = []
-    for row in rows:
-        peer = peers.get(row.signer)
-        if row.signer != own and (peer is None or peer.tier < Tier.APPROVED):
+    for row in rows.select_related("statement").defer("statement__payload").order_by("-pk")[:MOST_VERDICTS]:
+        peer = peers.get(row.node)
+        if row.node != own and (peer is None or peer.tier < Tier.APPROVED):
             continue
-        report = row.predicate.get("report")
-        report = report if isinstance(report, Mapping) else {}
-        verdict = report.get("verdict")
-        outcome = verdict.get("outcome") if isinstance(verdict, Mapping) else verdict
         found.append(
             {
                 "label": str(peer) if peer is not None else "",
-                "is_here": row.signer == own,
-                "outcome": str(outcome or report.get("outcome") or "")[:80].replace("_", " "),
-                "at": row.received_at,
-                "id": row.statement_id,
+                "is_here": row.node == own,
+                "outcome": row.outcome.replace("_", " "),
+                "sentence": row.sentence,
+                "pairs": row.pairs,
+                "against": row.control_name,
+                "is_simulated": row.backend.startswith("simulated"),
+                "at": row.statement.received_at,
+                "id": row.statement.statement_id,
             }
         )
     return found

@@ -18,11 +18,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, F, Max, Q, QuerySet, Sum, Value
+from django.db.models import F, Max, Q, QuerySet, Sum, Value
 from django.db.models.functions import Greatest
 
 from registry import ranking
 from registry.models import DailyRollup, Decision, Membership, Outcome, Pattern, PatternVersion, Rating, Source, User
+from registry.services import attested
 from registry.services.claims import claimed_numbers
 
 REPORTER_CAP = 20
@@ -221,16 +222,16 @@ def _sums(rollups: QuerySet[DailyRollup]) -> dict[str, tuple[int, int]]:
 
 
 def evidence_of(subject: Pattern | PatternVersion) -> Evidence:
-    """All that is known of a pattern (its claims are those of the version shown) or of one version; 2 queries."""
+    """All that is known of a pattern (its claims are those of the version shown) or of one version; 3 queries."""
     is_pattern = isinstance(subject, Pattern)
     rollups = DailyRollup.objects.filter(**{"pattern" if is_pattern else "version": subject})
     sums = _sums(rollups)
-    nodes = rollups.filter(source=Source.ATTESTED).aggregate(n=Count("reporter_key", distinct=True))["n"]
+    heard = attested.heard(rollups)
     told = subject.shown if isinstance(subject, Pattern) else subject
     return Evidence(
         measured=rate_of(*sums.get(Source.MEASURED, (0, 0))),
         simulated=rate_of(*sums.get(Source.SIMULATED, (0, 0))),
-        attested=rate_of(*sums.get(Source.ATTESTED, (0, 0)), nodes=nodes),
+        attested=rate_of(round(heard.counts.successes), round(heard.counts.runs), nodes=heard.nodes),
         claimed=claimed_numbers(told.claims) if told else {},
         claim_flags=list(told.claim_flags) if told else [],
     )
