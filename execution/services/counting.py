@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -192,13 +193,13 @@ def assessment_of(trial: Trial) -> Assessment:
 def health_of(trial: Trial, upto: int) -> Health:
     """The judge's qualification, and replay fidelity once enough was replayed to speak of it."""
     examined = examining.examination_of(trial)
-    judged = Health()
-    if examined is not None:
-        judged = Health(judge_qualified=examined.qualified, judge_reason=examined.reason)
+    judged: dict[str, Any] = (
+        {"judge_qualified": examined.qualified, "judge_reason": examined.reason} if examined else {}
+    )
     if not trial.recorded or upto < trial.plan["n_min"]:
-        return judged
+        return Health(**judged)
     found = total = 0
     for told in TrialPair.objects.filter(trial=trial, position__lte=upto).values_list("control", flat=True):
         alike, asked = (told or {}).get("replayed", (0, 0))
         found, total = found + alike, total + asked
-    return replace(judged, replay_fidelity=found / total if total else 1.0)
+    return Health(**judged, replay_fidelity=found / total if total else 1.0)

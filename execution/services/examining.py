@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from execution import states
 from execution.errors import TrialNotPossible, TrialRefused
@@ -171,11 +172,17 @@ def count(exam: Trial, fresh: Sequence[TrialPair], now: datetime) -> int:
             return 0
         exam.settled, exam.missing, exam.revision = settled, exam.missing + missing, exam.revision + 1
         note = f"its judge is being examined: {len(asked)} of {LEAST_PAIRS} pairs"
-        Trial.objects.filter(followed_by=exam).update(note=note)
+        _trial_of(exam).update(note=note)
         if len(asked) >= LEAST_PAIRS or settled >= exam.plan["n_max"]:
             finish(exam, examine(asked), now)
         faults.reach("before-count-commits")
     return counted
+
+
+def _trial_of(exam: Trial) -> QuerySet[Trial]:
+    """The trial whose judge is examined."""
+    assert exam.follows_id is not None, "an examination follows a trial"
+    return Trial.objects.filter(pk=exam.follows_id)
 
 
 def finish(exam: Trial, found: Examination, now: datetime) -> None:
@@ -188,7 +195,7 @@ def finish(exam: Trial, found: Examination, now: datetime) -> None:
     status = states.move(states.TRIAL, exam.status, "decide")
     Trial.objects.filter(pk=exam.pk).update(status=status, decided_at=now, outcome="", note=f"the judge: {said}"[:500])
     verifying.drop_pairs(exam.pk)
-    trial = Trial.objects.select_related("control", "candidate").get(followed_by=exam)
+    trial = _trial_of(exam).select_related("control", "candidate").get()
     trial.judge = {**(trial.judge or {}), "examination": asdict(found)}
     # Real runs that passed meanwhile stay unshadowed.
     newest = Run.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
