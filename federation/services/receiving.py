@@ -164,6 +164,13 @@ def push(peer: Peer, node: ThisNode, txn: str, body: bytes, *, now: datetime) ->
         return _again(known, digest)
 
 
+def is_repeated(peer: Peer, url: str, body: bytes) -> bool:
+    """Whether a push is one that was answered before: it is answered again and costs nothing."""
+    txn = url.rpartition("/")[2]
+    known = PushReceipt.objects.filter(peer=peer, txn=txn[:64]).values_list("body_sha256", flat=True).first()
+    return known is not None and known == sha256(body).hexdigest()
+
+
 def _again(known: PushReceipt, digest: str) -> bytes:
     if known.body_sha256 != digest:
         raise Refused("txn-conflict", "this transaction number came with other content before; use a new one")
