@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from execution.models import Run
 from execution.worker import run_until_idle
@@ -29,7 +30,7 @@ def steer(run: Run, action: str, *more: str, **options: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def asking() -> Run:
-    run = make_run(ASK)
+    run = make_run(ASK, now=timezone.now())
     run_until_idle()
     return run
 
@@ -71,7 +72,7 @@ class TestSteer:
             steer(asking, "rollback")
 
     def test_tries_again(self) -> None:
-        run = make_run("RETURN 1 / 0")
+        run = make_run("RETURN 1 / 0", now=timezone.now())
         run_until_idle()
 
         assert steer(run, "retry")["id"] != run.pk
