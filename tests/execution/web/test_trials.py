@@ -532,14 +532,14 @@ class TestAdoption:
         assert b"adopts its candidate" in answer.content
         assert Channel.objects.get(pattern=stage.old.pattern, name="stable").version == stage.old
 
-    def test_a_winner_that_cannot_be_adopted_says_why(self, client: Client, stage: Stage) -> None:
+    def test_a_winner_of_another_pattern_says_what_its_adoption_does(self, client: Client, stage: Stage) -> None:
         fork = good_on(9, owner=stage.stranger.own_owner, name="fork")
         trial = carry_out(make_trial(stage.old, fork, 80, user=stage.owner))
 
-        page = shown(client, f"/trials/{trial.pk}/")
+        page = re.sub(r"\s+", " ", shown(client, f"/trials/{trial.pk}/adopt/"))
 
-        assert "It cannot be adopted as it is" in page
-        assert "grace/fork@1.0.0 is no version of ada/vote" in page
+        assert "grace/fork@1.0.0 is another pattern" in page
+        assert "published as the next version of ada/vote" in page
 
 
 class TestWhoMaySee:
