@@ -36,8 +36,8 @@ def try_out(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     control, candidate = proposed(pattern, shown, arms, asked)
     simulated = _is_simulated(asked.get("backend", ""))
     if wants_fragment(request) and request.method == "GET":
-        context = {"expected": _expected(control, simulated), "profile": request.GET.get("profile", "")}
-        return render(request, "execution/trial_expected.html", context)
+        expected = {"expected": _expected(control, simulated), "profile": request.GET.get("profile", "")}
+        return render(request, "execution/trial_expected.html", expected)
     earlier = _earlier(request, control)
     can_shadow = control is not None and control.pattern.owner.can_publish(request.user)
     form = TrialForm(
@@ -56,7 +56,7 @@ def try_out(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     anew = {"hx-get": request.path, "hx-target": "#expected", "hx-trigger": "change"}
     form.fields["control"].widget.attrs |= {**anew, "hx-include": "#expected, [name=backend]"}
     form.fields["backend"].widget.attrs |= {**anew, "hx-include": "#expected, [name=control]"}
-    context = {
+    context: dict[str, Any] = {
         "pattern": pattern,
         "version": shown,
         "form": form,

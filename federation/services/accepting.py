@@ -20,6 +20,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from django.db.models import Exists, OuterRef
 from django.db.models.expressions import RawSQL
 
 from federation.models import DeadLetter, Peer, QuarantineItem, QuarantineStep, ReleaseParent, Statement, UsageClaim
@@ -291,12 +292,14 @@ class _Act:
 
     def _follow(self, judgements: Sequence[Accepted]) -> None:
         """Consequences, for those few statements that have any."""
-        ids = [judged.statement.id for judged in judgements if judged.statement.kind == "release"]
-        withdrawals = Statement.objects.filter(kind__in=WITHDRAWALS, target__in=bulk.among(ids))
-        withdrawn = set(withdrawals.values_list("target", flat=True)) if ids else set()
+        texts = [judged.statement.subject.sha256 for judged in judgements if judged.statement.kind == "release"]
+        # By the text, not by the statement: a release may have a twin that was withdrawn.
+        withdrawals = Statement.objects.filter(kind__in=WITHDRAWALS, target=OuterRef("statement_id"))
+        withdrawn = Statement.objects.filter(kind="release", subject_digest__in=bulk.among(texts))
+        gone = set(withdrawn.filter(Exists(withdrawals)).values_list("subject_digest", flat=True)) if texts else set()
         for judged in judgements:
             read = judged.statement
-            if read.kind != "release" or judged.contradicts is not None or read.id in withdrawn:
+            if read.kind != "release" or judged.contradicts is not None or read.subject.sha256 in gone:
                 consequences.follow(judged, Statement.objects.get(statement_id=read.id), now=self.now)
 
     def _quarantine(self, ids: RawSQL) -> None:

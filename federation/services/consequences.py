@@ -21,7 +21,7 @@ from federation.protocol.acceptance import Accepted
 from federation.protocol.kinds import WITHDRAWALS
 from federation.protocol.quarantine import TRANSITIONS, Event
 from federation.protocol.root import Chain
-from federation.services import bulk
+from federation.services import bulk, homecoming
 from registry.models import LineageEdge, PatternVersion
 from registry.services import audit, yanking
 
@@ -84,8 +84,10 @@ def withdraw(withdrawal: Statement, target: Statement, *, now: datetime) -> None
     if target.is_announced and not withdrawal.is_announced:
         # Who got the object from us hears from us that it is withdrawn.
         Statement.objects.filter(pk=withdrawal.pk).update(is_announced=True)
-    _settle(target, withdrawal.kind, reason, now)
-    versions = _versions_of(target)
+    versions = []
+    for twin in homecoming.twins(target) if target.kind == "release" else [target]:
+        _settle(twin, withdrawal.kind, reason, now)
+        versions += _versions_of(twin)
     for version in versions:
         _yank(version, f"{withdrawal.kind}: {reason}" if withdrawal.kind != "yank" else reason, now)
     if withdrawal.kind == "erase":
@@ -110,9 +112,8 @@ def _release(judged: Accepted, row: Statement, *, now: datetime) -> None:
         _prove(judged.statement, judged.contradicts, now=now)
         both = Statement.objects.filter(statement_id__in=[row.statement_id, judged.contradicts.id])
         hold_back(both, "its author signed two texts of this version", now)
-    if Statement.objects.filter(target=row.statement_id).exclude(target="").exists():
-        for withdrawal in Statement.objects.filter(target=row.statement_id):
-            withdraw(withdrawal, row, now=now)
+    for withdrawal in Statement.objects.filter(target__in=homecoming.twins(row).values("statement_id")):
+        withdraw(withdrawal, row, now=now)
 
 
 def _prove(one: statements.Statement, other: statements.Statement, *, now: datetime) -> None:

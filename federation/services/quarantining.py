@@ -23,7 +23,7 @@ from federation.models import Peer, QuarantineItem, QuarantineStep, Statement
 from federation.protocol import quarantine
 from federation.protocol.quarantine import TRANSITIONS, Event
 from federation.protocol.tiers import RULES, Reannounce, Tier
-from federation.services import blocking, identities, statistics, storing
+from federation.services import blocking, homecoming, identities, statistics, storing
 from registry.errors import RegistryError
 from registry.models import Channel, LineageEdge, Owner, Pattern, PatternVersion, User, Via
 from registry.models.names import name_from
@@ -150,7 +150,8 @@ def _pass_on(item: QuarantineItem) -> None:
 
 def _publish(row: Statement, *, peer: Peer | None, now: datetime) -> PatternVersion:
     predicate = row.predicate
-    owner = owner_of(row, peer=peer)
+    home = homecoming.owner_at_home(row.signer)
+    owner = home or owner_of(row, peer=peer)
     operation = predicate["lineage"]["op"]
     edges = tuple((parent, _EDGES[operation]) for parent in predicate["lineage"]["parents"] if operation in _EDGES)
     published = publishing.publish(
@@ -161,7 +162,7 @@ def _publish(row: Statement, *, peer: Peer | None, now: datetime) -> PatternVers
         now=now,
         version=predicate["version"],
         name=row.name,
-        visibility=Pattern.Visibility.PUBLIC,
+        visibility=homecoming.visibility_of(row) if home is not None else Pattern.Visibility.PUBLIC,
         provenance={
             "statement": row.statement_id,
             "author": row.signer,
@@ -173,7 +174,10 @@ def _publish(row: Statement, *, peer: Peer | None, now: datetime) -> PatternVers
     )
     version = published.versions[0].version
     statistics.recount(version)
-    _as_candidate(version, now=now)
+    if home is not None:
+        homecoming.settle_in(version, row, now=now)
+    else:
+        _as_candidate(version, now=now)
     return version
 
 

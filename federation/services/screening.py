@@ -11,25 +11,30 @@ Source: OPL-Fed/1, "Trust and quarantine"; docs/decisions/0126.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
 
+from federation.errors import Unable
 from federation.models import Peer, QuarantineItem, QuarantineStep
 from federation.protocol import quarantine, strictjson
 from federation.protocol.lens import Fit, Judgement
 from federation.protocol.quarantine import Event, State
 from federation.protocol.tiers import RULES, Tier
-from federation.services import bulk, examining, identities, quarantining, scanning, translating, trying
+from federation.services import bulk, examining, homecoming, identities, quarantining, scanning, translating, trying
 from federation.services.examining import Examined, UnderWay
 from opl.scan import skeleton
 from registry.models import Pattern
 
+log = logging.getLogger(__name__)
+
 SCANNED_AT_ONCE = 500
+LEFT_AFTER = timedelta(minutes=2)  # a scan that is not followed up by then was cut short
 SCANNED_BYTES = 16 * 1024 * 1024  # of payloads in memory at once, twice
 
 
@@ -61,6 +66,7 @@ class _Waiting:
 
     pk: int
     peer_id: int | None
+    signer: str
     is_held_back: bool
     payload: bytes
 
@@ -70,12 +76,12 @@ def _batches(waiting: QuerySet[QuarantineItem], *, most: int) -> Iterator[list[_
     last = 0
     while most > 0:
         found = waiting.filter(pk__gt=last).values_list(
-            "pk", "peer_id", "statement__is_held_back", "statement__payload"
+            "pk", "peer_id", "statement__signer", "statement__is_held_back", "statement__payload"
         )[: min(most, SCANNED_AT_ONCE)]
         rows: list[_Waiting] = []
         size = 0
-        for pk, peer_id, is_held_back, payload in found.iterator(chunk_size=50):
-            rows.append(_Waiting(pk, peer_id, is_held_back, bytes(payload)))
+        for pk, peer_id, signer, is_held_back, payload in found.iterator(chunk_size=50):
+            rows.append(_Waiting(pk, peer_id, signer, is_held_back, bytes(payload)))
             size += len(payload)
             if size >= SCANNED_BYTES:
                 break
@@ -100,11 +106,38 @@ def _settle(rows: Sequence[_Waiting], under_way: UnderWay, names: Mapping[str, s
     further = {pk: event for pk, event in judged if event is not None}
     items = QuarantineItem.objects.select_related("statement", "peer").filter(pk__in=list(further))
     for item in items.order_by("pk"):
-        if further[item.pk] is Event.ADMITTED_AUTOMATICALLY:
-            quarantining.admit(item, further[item.pk], reason="a clean scan of a peer of the own organisation", now=now)
-        else:
-            trying.request(item, now=now, reason="its peer is approved; a trial decides")
+        _go_on(item, further[item.pk], now=now)
     return len(rows)
+
+
+def resume(*, now: datetime) -> int:
+    """
+    Send on what was scanned by a process that died before it did so; how many objects that were.
+
+    What a person must look at was moved together with the scan, so these have
+    no such findings; the peer may have another tier by now.
+    """
+    left = QuarantineItem.objects.filter(state=str(State.SCANNED), changed_at__lt=now - LEFT_AFTER)
+    items = list(left.select_related("statement", "peer").order_by("pk")[:SCANNED_AT_ONCE])
+    batch = _Batch(now=now, names={})
+    for item in items:
+        tier, has_expired = batch.trust(item.peer_id, item.statement.signer)
+        event = quarantine.after_scan(tier, findings=False, runnable=True, root_expired=has_expired)
+        _go_on(item, event, now=now)
+    return len(items)
+
+
+def _go_on(item: QuarantineItem, event: Event, *, now: datetime) -> None:
+    """What follows from a scan; an object that the registry does not take is refused, and stops no other."""
+    if event is Event.ADMITTED_AUTOMATICALLY:
+        try:
+            quarantining.admit(item, event, reason="a clean scan of a peer of the own organisation", now=now)
+        except Unable as error:
+            log.info("%s was not admitted: %s", item, error)
+    elif event is Event.TRIAL_REQUESTED:
+        trying.request(item, now=now, reason="its peer is approved; a trial decides")
+    else:
+        quarantining.step(item, event, reason="its peer is not trusted as it was", now=now)
 
 
 class _Batch:
@@ -116,6 +149,7 @@ class _Batch:
         self.steps: list[dict[str, Any]] = []
         self.fits: dict[bytes, Judgement] = {}
         self.peers: dict[int | None, tuple[Tier, bool]] = {}
+        self.ours: dict[str, bool] = {}  # signer → whether it is an author of this hub
 
     def take(self, row: _Waiting, examined: Examined) -> Event | None:
         """Note the steps of one; what should happen to it now, None where it is decided."""
@@ -142,7 +176,7 @@ class _Batch:
         return further
 
     def _next(self, way: _Way, row: _Waiting, *, holds: bool, fit: Judgement) -> Event | None:
-        tier, has_expired = self._peer(row.peer_id)
+        tier, has_expired = self.trust(row.peer_id, row.signer)
         runnable = fit.fit is Fit.RUNNABLE
         event = quarantine.after_scan(tier, findings=holds, runnable=runnable, root_expired=has_expired)
         if row.is_held_back:
@@ -160,10 +194,16 @@ class _Batch:
             self.fits[key] = translating.judgement(requires)
         return self.fits[key]
 
+    def trust(self, peer_id: int | None, signer: str) -> tuple[Tier, bool]:
+        """The tier that decides, and whether keys have run out; who brings a release of our own matters not."""
+        if signer not in self.ours:
+            self.ours[signer] = homecoming.owner_at_home(signer) is not None
+        return (Tier.OWN, False) if self.ours[signer] else self._peer(peer_id)
+
     def _peer(self, peer_id: int | None) -> tuple[Tier, bool]:
         """Its tier, and whether its root document has run out."""
         if peer_id not in self.peers:
-            peer = Peer.objects.filter(pk=peer_id).first()
+            peer = Peer.objects.filter(pk=peer_id).first() if peer_id is not None else None
             chain = identities.chain_of(peer.node_id) if peer is not None else None
             until = chain.latest.not_after if chain is not None else None
             has_expired = until is not None and until < self.now.timestamp()

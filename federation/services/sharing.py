@@ -26,7 +26,7 @@ from federation.protocol import statement as statements
 from federation.protocol.keys import SecretKey
 from federation.protocol.kinds import Subject
 from federation.protocol.problems import NotFederable, Refused
-from federation.services import identities, scanning, storing
+from federation.services import homecoming, identities, scanning, storing
 from opl.scan import Category
 from registry.models import LineageEdge, Owner, Pattern, PatternVersion, User, Via
 from registry.services import audit
@@ -96,6 +96,9 @@ def share(version: PatternVersion, *, now: datetime) -> SharedVersion:
     author = identities.author_of(version.pattern.owner, now=now)
     if not identities.holds_keys_of(author.author_id):
         raise NothingToSend(str(version), WAITS)
+    returned = homecoming.release_of(version, author.author_id)
+    if returned is not None:
+        return homecoming.settle_in(version, returned, now=now)
     predicate = looked.predicate | {"author": author.author_id}
     subject = Subject(predicate["name"], version.digest)
     keys = identities.publish_keys(author.author_id)[:1]

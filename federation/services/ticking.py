@@ -82,6 +82,7 @@ def _round(now: datetime) -> Ticked:
         talk(due, now=now)
         _poke_all(now=now)
     done["scanned"] = scan_all(now=now)
+    trying.resume(now=now)
     done["settled"] = trying.settle(now=now)
     attesting.recheck(now=now)
     trying.retry_tomorrow(now=now)
@@ -99,7 +100,8 @@ def _must_tidy(node: ThisNode, now: datetime) -> bool:
 
 def scan_all(*, now: datetime) -> int:
     """Scan until nothing waits, or this round has done its part."""
-    return screening.scan_waiting(now=now, most=SCANNED_IN_ONE_ROUND)
+    resumed = screening.resume(now=now)
+    return resumed + screening.scan_waiting(now=now, most=SCANNED_IN_ONE_ROUND)
 
 
 def talk(peers: Sequence[Peer], *, now: datetime) -> None:

@@ -14,7 +14,8 @@ Source: OPL-Fed/1, "Trust and quarantine"; docs/decisions/0086.
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from importlib import import_module, util
 from typing import Any
 
@@ -37,10 +38,12 @@ TOKENS_A_DAY = 200_000  # of one peer
 TOKENS_A_TRIAL = 20_000
 RUN_TOKENS = 5_000  # of each run within a trial
 PROFILE = "quick"
+LEFT_AFTER = timedelta(minutes=2)  # a trial that was paid and not begun by then was cut short
 BUDGET_REASON = "the peer's trials of today are used up; it is tried tomorrow"
 HIDDEN_OWNER = "quarantine"
 # A pattern that nothing here can be compared with is tried against itself: it must run, and mostly succeed.
 LEAST_SUCCESS = 0.5
+SELF_PAIRS = 20  # of a trial against itself: more would compare nothing, and keep the workers busy
 _VERIFYING = "execution.services.verifying"
 
 
@@ -63,6 +66,20 @@ def request(item: QuarantineItem, *, now: datetime, reason: str, actor: User | N
         quarantining.step(item, Event.TRIAL_REQUESTED, reason=reason, now=now, actor=actor)
         if not _pay(item, now=now):
             return quarantining.step(item, Event.BUDGET_EXHAUSTED, reason=BUDGET_REASON, now=now)
+    return _begin(item, now=now, actor=actor)
+
+
+def resume(*, now: datetime) -> int:
+    """Trials that were paid by a process that died before it began them; how many there were."""
+    left = QuarantineItem.objects.filter(state=str(State.TRIAL_QUEUED), trial="", changed_at__lt=now - LEFT_AFTER)
+    items = list(left.select_related("statement", "peer")[:TRIALS_A_DAY])
+    for item in items:
+        _begin(item, now=now, actor=None)
+    return len(items)
+
+
+def _begin(item: QuarantineItem, *, now: datetime, actor: User | None) -> QuarantineItem:
+    """Make the hidden copy and start the trial; held with the reason where it cannot be tried."""
     try:
         with transaction.atomic():
             candidate = _hidden_version(item, now=now)
@@ -98,6 +115,12 @@ def retry_tomorrow(*, now: datetime) -> int:
     for item in items:
         request(item, now=now, reason="a new day's budget")
     return len(items)
+
+
+def progress(item: QuarantineItem) -> tuple[int, int]:
+    """Pairs that are settled, and pairs that are planned, of the item's trial; zeros where it has none."""
+    trial = _trial(item.trial) if item.trial else None
+    return (trial.pairs.counted().count(), int(trial.plan["n_max"])) if trial is not None else (0, 0)
 
 
 def budget_of(item: QuarantineItem, *, now: datetime) -> tuple[int, int]:
@@ -136,12 +159,15 @@ def _is_free() -> bool:
 def _start(candidate: PatternVersion, control: PatternVersion, *, user: User | None, now: datetime) -> Any:
     """The one call into execution; its budget bounds what a costly object can spend."""
     verifying = import_module(_VERIFYING)
+    plan = verifying.TrialPlan.of_profile(PROFILE)
+    is_alone = control.pk == candidate.pk
     return verifying.start_trial(
         control=control,
         candidate=candidate,
         user=user,
         now=now,
         profile=PROFILE,
+        plan=replace(plan, profile="custom", n_min=SELF_PAIRS, n_max=SELF_PAIRS) if is_alone else None,
         caps={"tokens": RUN_TOKENS, "cost_usd": 0.25, "seconds": 600},
         budget=verifying.Budget(tokens=TOKENS_A_TRIAL, daily_tokens=TOKENS_A_TRIAL),
         is_public=False,

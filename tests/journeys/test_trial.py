@@ -84,7 +84,7 @@ class TestTournament:
         assert page.reported == []
 
     def test_shows_the_evidence_while_it_runs_and_after(self, hub: hubs.Hub, page: Any) -> None:
-        page.goto(f"{hub.url}/patterns/library/tournament/verify/?candidate=1.0.0&control=1.0.0")
+        page.goto(f"{hub.url}/patterns/library/tournament/verify/?candidate=1.1.0&control=1.1.0")
         page.check("input[name=profile][value=quick]")
         page.click("main button[name=start]")
 

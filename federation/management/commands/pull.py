@@ -12,7 +12,7 @@ from federation.errors import NotFound, Unable
 from federation.management.output import FederationCommand
 from federation.models import QuarantineItem
 from federation.protocol.quarantine import State
-from federation.services import quarantining, syncing, ticking, trusting
+from federation.services import quarantining, syncing, ticking, trusting, trying
 
 
 class Command(FederationCommand):
@@ -58,8 +58,6 @@ class Command(FederationCommand):
     def _decide(self, item: QuarantineItem, options: dict[str, Any]) -> None:
         user, now = self.person(options["user"]), timezone.now()
         if options["trial"] and item.current in (State.HELD, State.TRIAL_FAILED, State.INCONCLUSIVE):
-            from federation.services import trying
-
             trying.request(item, now=now, reason=options["reason"] or "asked for by hand", actor=user)
         if options["admit"] and item.current is not State.ADMITTED:
             if user is None:
@@ -95,6 +93,7 @@ def shown(item: QuarantineItem) -> dict[str, Any]:
         "findings": item.findings,
         "capabilities": item.capabilities,
         "trial": item.trial,
+        "pairs": dict(zip(("settled", "planned"), trying.progress(item), strict=True)),
         "admitted_as": str(item.admitted_as) if item.admitted_as else "",
         "yanked": item.admitted_as.yank_reason if item.admitted_as else "",
     }

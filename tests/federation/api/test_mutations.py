@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
+from django.http import HttpResponse
+from django.urls import resolve
 from django.utils import timezone
 
+from federation.api import longpoll, urls
 from federation.protocol import messages, signing
 from federation.protocol.keys import SecretKey
 from federation.protocol.messages import Request
 from federation.protocol.signing import Parameters
 from federation.protocol.strictjson import dumps
-from federation.services import identities
+from federation.protocol.tiers import Tier
+from federation.services import identities, storing, trusting
 from tests.federation import makers
 from tests.federation.conftest import BASE, Remote, verify
 
-ENDPOINTS = {
+# What a good request to each resource looks like, by the name it has in the URL conf: method, path, body. A body that
+# is a function is made for the remote that asks.
+EXAMPLES: dict[str, tuple[str, str, Any]] = {
     "changes": ("GET", "/fed/v1/changes?limit=5", b""),
     "statement": ("GET", "/fed/v1/statements/" + "0" * 64, b""),
     "statements": ("POST", "/fed/v1/statements", dumps({"ids": ["0" * 64]})),
@@ -27,15 +35,88 @@ ENDPOINTS = {
     "reconcile": ("POST", "/fed/v1/reconcile", b"\x61"),
     "segments": ("GET", "/fed/v1/segments", b""),
     "segment": ("GET", "/fed/v1/segments/" + "0" * 64, b""),
+    "peer-requests": ("POST", "/fed/v1/peer-requests", lambda remote: introduction(remote)),
     "poke": ("POST", "/fed/v1/poke", dumps({"epoch": "0" * 32, "seq": 1})),
     "status": ("GET", "/fed/v1/status", b""),
     "nothing": ("GET", "/fed/v1/what-is-this", b""),
 }
+PUBLIC = {"well-known", "root"}  # answered to anybody, whoever signed
+WAITING = "changes, held"  # the long poll stands beside the URL conf, in the ASGI dispatcher
+# Generated from the URL conf: a resource without an example here fails the first test below, with its name.
+ENDPOINTS = [pattern.name for pattern in urls.urlpatterns if pattern.name not in PUBLIC] + [WAITING]
+WITH_BODY = [name for name in ENDPOINTS if EXAMPLES.get(name, ("", "", b""))[2]]
 EVIL = makers.secret("a key nobody has seen")
 
 
 def now() -> int:
     return int(timezone.now().timestamp())
+
+
+def introduction(remote: Remote) -> bytes:
+    """The body of a peer request."""
+    roots = [each.envelope.to_json() for each in remote.identity.statements]
+    return dumps({"base_url": "https://south.example", "roots": roots, "contact": "", "message": ""})
+
+
+def a_request(remote: Remote, endpoint: str, **changes: Any) -> Request:
+    """A good request to a resource."""
+    if endpoint == WAITING:
+        return remote.request("GET", "/fed/v1/changes?limit=5&wait=1", **changes)
+    method, path, body = EXAMPLES[endpoint]
+    return remote.request(method, path, body(remote) if callable(body) else body, **changes)
+
+
+def sent(remote: Remote, endpoint: str, request: Request, **how: Any) -> Any:
+    """The raw answer, from the code that carries this resource in production."""
+    return hold(remote, request, **how) if endpoint == WAITING else remote.send(request, **how)
+
+
+def hold(remote: Remote, request: Request, *, path: str = "", body: bytes | None = None) -> Any:
+    """Put a request to the long poll as ``hub.asgi`` does; whoever waits goes away at once."""
+    bare, _, query = (path or request.url.removeprefix(BASE)).partition("?")
+    lines = [(name.lower().encode(), value.encode()) for name, value in request.headers]
+    scope = {
+        "type": "http", "method": request.method, "path": bare, "raw_path": bare.encode(),
+        "query_string": query.encode(), "headers": lines,
+    }  # fmt: skip
+    storing.number()  # so that there is something to give, and nobody has to wait
+    received = messages_of(request.body if body is None else body)
+    told: list[Any] = []
+
+    async def receive() -> Any:
+        return next(received)
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    assert longpoll.wants(scope)
+    with_this_connection(longpoll.application(scope, receive, send))
+    answer = HttpResponse(told[1]["body"], status=told[0]["status"])
+    for name, value in told[0]["headers"]:
+        answer[name.decode()] = value.decode()
+    answer.json = lambda: json.loads(answer.content)  # type: ignore[attr-defined]
+    return answer
+
+
+def messages_of(body: bytes) -> Iterator[dict[str, Any]]:
+    yield {"type": "http.request", "body": body, "more_body": False}
+    while True:
+        yield {"type": "http.disconnect"}
+
+
+def with_this_connection(work: Coroutine[Any, Any, None]) -> None:
+    """
+    Run it to its end in this thread, inside the transaction of the test.
+
+    Nothing in it waits here, so it needs no event loop: a request that had to
+    wait would show itself by a second step.
+    """
+
+    async def at_once(call: Callable[..., Any], *arguments: Any) -> Any:
+        return call(*arguments)
+
+    with mock.patch.object(longpoll, "_in_thread", at_once), pytest.raises(StopIteration):
+        work.send(None)
 
 
 def without(request: Request, name: str) -> Request:
@@ -133,87 +214,162 @@ MUTATIONS: dict[str, tuple[Move, str]] = {
 }
 
 
+class TestTheMatrix:
+    def test_knows_a_good_request_to_every_resource_of_the_url_conf(self) -> None:
+        named = {pattern.name for pattern in urls.urlpatterns}
+
+        assert named - PUBLIC == set(EXAMPLES), "add an example, so that the new resource is attacked too"
+        assert named >= PUBLIC
+
+    @pytest.mark.parametrize("endpoint", EXAMPLES)
+    def test_asks_the_resource_it_names(self, endpoint: str) -> None:
+        path = EXAMPLES[endpoint][1].partition("?")[0]
+
+        assert resolve(path).url_name == endpoint
+
+    @pytest.mark.parametrize("endpoint", ENDPOINTS)
+    def test_begins_with_requests_that_are_accepted(self, remote: Remote, endpoint: str) -> None:
+        """Else every refusal below would prove nothing."""
+        request = a_request(remote, endpoint)
+
+        answer = sent(remote, endpoint, request)
+
+        code = answer.json()["code"] if answer.status_code >= 400 else ""
+        assert answer.status_code != 401, code
+        assert code in ("", "not-found"), code
+        verify(answer, request)
+
+
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 class TestEveryResource:
     @pytest.mark.parametrize("mutation", MUTATIONS)
     def test_refuses_a_request(self, remote: Remote, endpoint: str, mutation: str) -> None:
         move, code = MUTATIONS[mutation]
-        mutated = move(remote, remote.request(*ENDPOINTS[endpoint]))
+        mutated = move(remote, a_request(remote, endpoint))
 
-        answer = remote.send(mutated)
+        answer = sent(remote, endpoint, mutated)
 
         assert answer.json()["code"] == code
         assert answer.headers["content-type"] == "application/problem+json"
         verify(answer, mutated)
 
     def test_refuses_a_replay(self, remote: Remote, endpoint: str) -> None:
-        request = remote.request(*ENDPOINTS[endpoint])
-        remote.send(request)
+        request = a_request(remote, endpoint)
+        sent(remote, endpoint, request)
 
-        answer = remote.send(request)
+        answer = sent(remote, endpoint, request)
 
         assert (answer.status_code, answer.json()["code"], answer.json()["retryable"]) == (409, "replay", True)
 
-    def test_refuses_another_target(self, remote: Remote, endpoint: str) -> None:
-        method, path, body = ENDPOINTS[endpoint]
-        elsewhere = remote.request(method, path, body, url="https://elsewhere.example" + path)
+    def test_refuses_a_replay_of_what_was_refused(self, remote: Remote, endpoint: str) -> None:
+        """The nonce is burnt even when the request then fails."""
+        peer = remote.row
+        trusting.set_tier(peer, Tier.BLOCKED, now=timezone.now())
+        request = a_request(remote, endpoint)
+        assert sent(remote, endpoint, request).json()["code"] == "peer-blocked"
+        trusting.set_tier(peer, Tier.OWN, now=timezone.now())
 
-        assert remote.send(elsewhere, path=path).json()["code"] == "bad-signature"
+        assert sent(remote, endpoint, request).json()["code"] == "replay"
+
+    def test_refuses_what_was_meant_for_another_node(self, remote: Remote, endpoint: str) -> None:
+        good = a_request(remote, endpoint)
+        path = good.url.removeprefix(BASE)
+        elsewhere = a_request(remote, endpoint, url="https://elsewhere.example" + path)
+
+        assert sent(remote, endpoint, elsewhere, path=path).json()["code"] == "bad-signature"
+
+    def test_refuses_what_was_meant_for_another_resource(self, remote: Remote, endpoint: str) -> None:
+        good = a_request(remote, endpoint)
+        path = good.url.removeprefix(BASE)
+        meant = a_request(remote, endpoint, url=BASE + "/fed/v1/another")
+
+        assert sent(remote, endpoint, meant, path=path).json()["code"] == "bad-signature"
 
     def test_refuses_a_changed_query(self, remote: Remote, endpoint: str) -> None:
-        request = remote.request(*ENDPOINTS[endpoint])
+        request = a_request(remote, endpoint)
         path = request.url.removeprefix(BASE)
 
-        answer = remote.send(request, path=path + ("&" if "?" in path else "?") + "x=1")
+        answer = sent(remote, endpoint, request, path=path + ("&" if "?" in path else "?") + "x=1")
 
         assert answer.json()["code"] == "bad-signature"
 
-    def test_refuses_a_changed_body(self, remote: Remote, endpoint: str) -> None:
-        method, path, body = ENDPOINTS[endpoint]
-        if not body:
-            pytest.skip("it has no body")
+    def test_refuses_a_body_that_was_added_or_changed(self, remote: Remote, endpoint: str) -> None:
+        """A body where none was signed is not covered, one that was changed has another digest."""
+        request = a_request(remote, endpoint)
 
-        answer = remote.send(remote.request(method, path, body), body=body + b" ")
+        answer = sent(remote, endpoint, request, body=request.body + b" ")
 
-        assert answer.json()["code"] == "digest-mismatch"
+        assert answer.json()["code"] == ("digest-mismatch" if request.body else "bad-signature")
 
     def test_refuses_another_method(self, remote: Remote, endpoint: str) -> None:
-        method, path, body = ENDPOINTS[endpoint]
-        request = dataclasses.replace(remote.request(method, path, body), method="DELETE")
+        request = dataclasses.replace(a_request(remote, endpoint), method="DELETE")
 
-        assert remote.send(request).json()["code"] == "bad-signature"
+        assert sent(remote, endpoint, request).json()["code"] == "bad-signature"
+
+    def test_does_not_answer_a_peer_that_is_blocked(self, make_remote: Any, endpoint: str) -> None:
+        blocked = make_remote("blocked", tier=Tier.BLOCKED)
+        request = a_request(blocked, endpoint)
+
+        answer = sent(blocked, endpoint, request)
+
+        assert (answer.status_code, answer.json()["code"]) == (403, "peer-blocked")
+        verify(answer, request)
+
+    def test_answers_nobody_while_the_kill_switch_is_on(self, remote: Remote, endpoint: str) -> None:
+        trusting.kill_switch(is_on=True, reason="drill", now=timezone.now())
+
+        assert sent(remote, endpoint, a_request(remote, endpoint)).json()["code"] == "quota-exceeded"
 
     def test_refuses_a_retired_key(self, remote: Remote, endpoint: str) -> None:
         old = remote.key
         remote.identity.rotate()
-        from federation.services import trusting
-
         trusting.receive(remote.identity.chain, {"base_url": "https://south.example"}, now=timezone.now())
 
-        answer = remote.send(remote.request(*ENDPOINTS[endpoint], key=old))
+        answer = sent(remote, endpoint, a_request(remote, endpoint, key=old))
 
-        assert answer.json()["code"] == "unknown-key"
+        assert (answer.status_code, answer.json()["code"]) == (401, "unknown-key")
 
-    def test_does_not_answer_a_peer_that_is_blocked(self, make_remote: Any, endpoint: str) -> None:
-        from federation.protocol.tiers import Tier
 
-        blocked = make_remote("blocked", tier=Tier.BLOCKED)
+@pytest.mark.parametrize("endpoint", WITH_BODY)
+class TestEveryResourceThatTakesABody:
+    def test_refuses_a_signature_that_does_not_cover_its_type(self, remote: Remote, endpoint: str) -> None:
+        request = a_request(remote, endpoint)
+        weak = resigned(remote, request, tuple(c for c in covered(request) if c != '"content-type"'))
 
-        assert blocked.ask(*ENDPOINTS[endpoint]).json()["code"] == "peer-blocked"
+        assert sent(remote, endpoint, weak).json()["code"] == "bad-signature"
 
-    def test_does_not_answer_a_peer_that_nobody_approved(self, make_remote: Any, endpoint: str) -> None:
-        from federation.protocol.tiers import Tier
+    def test_refuses_another_type_than_was_signed(self, remote: Remote, endpoint: str) -> None:
+        request = with_header(a_request(remote, endpoint), "content-type", "text/plain")
 
+        assert sent(remote, endpoint, request).json()["code"] == "bad-signature"
+
+    def test_refuses_a_body_that_was_taken_away(self, remote: Remote, endpoint: str) -> None:
+        answer = sent(remote, endpoint, a_request(remote, endpoint), body=b"")
+
+        # The key of a peer request stands in its body: without it nothing can be verified, nor is.
+        assert answer.json()["code"] == ("schema-invalid" if endpoint == "peer-requests" else "bad-signature")
+
+    def test_refuses_a_content_coding(self, remote: Remote, endpoint: str) -> None:
+        answer = remote.client.generic(
+            "PUT" if endpoint == "push" else "POST",
+            EXAMPLES[endpoint][1],
+            b"packed",
+            HTTP_CONTENT_ENCODING="gzip",
+        )
+
+        assert (answer.status_code, answer.json()["code"]) == (422, "schema-invalid")
+
+
+@pytest.mark.parametrize("endpoint", [name for name in ENDPOINTS if name != "peer-requests"])
+class TestEveryResourceForPeers:
+    def test_does_not_answer_one_that_nobody_approved(self, make_remote: Any, endpoint: str) -> None:
         unknown = make_remote("unknown", tier=Tier.UNKNOWN)
+        request = a_request(unknown, endpoint)
 
-        assert unknown.ask(*ENDPOINTS[endpoint]).json()["code"] == "tier-too-low"
+        answer = sent(unknown, endpoint, request)
 
-    def test_answers_nobody_while_the_kill_switch_is_on(self, remote: Remote, endpoint: str) -> None:
-        from federation.services import trusting
-
-        trusting.kill_switch(is_on=True, reason="drill", now=timezone.now())
-
-        assert remote.ask(*ENDPOINTS[endpoint]).json()["code"] == "quota-exceeded"
+        assert (answer.status_code, answer.json()["code"]) == (403, "tier-too-low")
+        verify(answer, request)
 
 
 class TestTheHostHeader:

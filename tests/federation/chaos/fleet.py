@@ -30,7 +30,7 @@ from tests.federation.chaos.proxy import Proxy, Weather
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = ("north", "east", "west")
-START_SECONDS = 60.0
+START_SECONDS = 150.0
 TABLES = """
 import django
 django.setup()
@@ -47,11 +47,12 @@ class Seen:
     feed: tuple[str, ...]  # ids by number
     numbers: tuple[int, ...]  # of the feed
     releases: frozenset[str]  # digests of the texts
-    unfed: frozenset[str]  # what stands outside the feed: the digest of a release's text, else kind and id
+    unfed: frozenset[tuple[str, str]]  # what stands outside the feed: signer and subject digest
     ways: tuple[tuple[str, ...], ...]  # how each statement came
     standing: tuple[tuple[str, str, str, str], ...]  # admitted, not withdrawn: author id, name, version, digest
     withdrawn: frozenset[str]  # digests of versions that are marked as withdrawn here
-    told_withdrawn: frozenset[str]  # digests of texts for which a withdrawal is held
+    told_withdrawn: frozenset[tuple[str, str]]  # author and digest of texts for which a withdrawal is held
+    states: tuple[tuple[str, str, str], ...]  # of each release: digest, state in quarantine, reason
     waiting: int  # objects in quarantine that still move by themselves
     dead: frozenset[tuple[str, str]]  # dead letters: key, code
     errors: tuple[str, ...]  # last error with each peer
@@ -98,7 +99,7 @@ class Member:
     def run(self, code: str, *arguments: str) -> None:
         """Python in its environment."""
         command = [sys.executable, "-c", code, *arguments]
-        done = subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
 
     def launch(self) -> None:
@@ -203,33 +204,33 @@ class Member:
         with contextlib.closing(sqlite3.connect(self.database, timeout=20)) as rows:
             rows.execute("BEGIN")
             statements = rows.execute(
-                "SELECT statement_id, seq, kind, subject_digest, via, target FROM federation_statement ORDER BY seq"
+                "SELECT statement_id, seq, kind, subject_digest, via, target, signer FROM federation_statement ORDER BY seq"
             ).fetchall()
             admitted = rows.execute(ADMITTED).fetchall()
-            texts = {each[0]: each[3] for each in statements if each[2] == "release"}
+            states = rows.execute(STATES).fetchall()
+            texts = {each[0]: (each[6], each[3]) for each in statements if each[2] == "release"}
             numbered = [each for each in statements if each[1] is not None]
             return Seen(
                 statements=frozenset(each[0] for each in statements),
                 feed=tuple(each[0] for each in numbered),
                 numbers=tuple(each[1] for each in numbered),
-                unfed=frozenset(
-                    each[3] if each[2] == "release" else f"{each[2]} {each[0]}"
-                    for each in statements
-                    if each[1] is None
-                ),
+                unfed=frozenset((each[6], each[3]) for each in statements if each[1] is None),
                 releases=frozenset(each[3] for each in statements if each[2] == "release"),
                 ways=tuple(tuple(json.loads(each[4])) for each in statements),
                 standing=tuple(sorted(each[:4] for each in admitted if not each[4])),
                 told_withdrawn=frozenset(texts[each[5]] for each in statements if each[5] in texts),
                 withdrawn=frozenset(each[3] for each in admitted if each[4]),
-                waiting=rows.execute(
-                    "SELECT count(*) FROM federation_quarantineitem WHERE state NOT IN ('admitted', 'rejected')"
-                ).fetchone()[0],
+                states=tuple(states),
+                waiting=sum(each[1] not in ("admitted", "rejected") for each in states),
                 dead=frozenset(rows.execute("SELECT key, code FROM federation_deadletter").fetchall()),
                 errors=tuple(each[0] for each in rows.execute("SELECT last_error FROM federation_peer") if each[0]),
             )
 
 
+STATES = """
+SELECT statement.subject_digest, item.state, item.reason FROM federation_quarantineitem AS item
+JOIN federation_statement AS statement ON statement.id = item.statement_id
+"""
 ADMITTED = """
 SELECT coalesce(author.author_id, owner.authority, ''), pattern.name, version.version, version.digest,
        version.yanked_at IS NOT NULL
@@ -254,6 +255,7 @@ class Fleet:
         for member in self.members.values():
             member.kill()
             member.put_database(self.first[member.name])
+            (member.folder / "federation-feed.json").unlink(missing_ok=True)
             member.proxy.number = 0
             member.proxy.older.clear()
         for member in self.members.values():
@@ -299,7 +301,7 @@ def _found(members: dict[str, Member], names: dict[str, str]) -> None:
     for member in members.values():
         member.wait_until_loaded()
         member.start()
-        found = member.control("found", name=member.name)
+        found = member.control("found", name=member.name, has_author=member.name != "west")
         member.node_id = found["node_id"]
         names[found["keyid"]] = member.name
     for member in members.values():

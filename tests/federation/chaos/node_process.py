@@ -65,12 +65,13 @@ def _load() -> None:
     import hub.asgi  # noqa: F401  sets Django up and imports the application
     from federation import transport
     from federation.protocol import backoff
-    from federation.services import syncing, ticking
+    from federation.services import screening, syncing, ticking, trying
 
     assert get_resolver().url_patterns  # imports every view
     transport._certificates()
     syncing.EVERY_SECONDS = backoff.FIRST_SECONDS = 0
     syncing.LEASE = ticking.LEASE = timedelta(seconds=LEASE_SECONDS)
+    screening.LEFT_AFTER = trying.LEFT_AFTER = timedelta(seconds=LEASE_SECONDS)
     timezone.now = Clock(timezone.now)
     gc.freeze()
 
@@ -137,15 +138,17 @@ async def application(
 # ---------------------------------------------------------------- what a test may ask of a running node
 
 
-def found(name: str) -> dict[str, str]:
-    """The first person and the identity of this node."""
+def found(name: str, has_author: bool) -> dict[str, str]:
+    """The first person and the identity of this node; an author without a key yet loses it with a later backup."""
     from django.utils import timezone
 
     from federation.services import identities
     from registry.models import User
 
-    User.objects.create_user(f"{name}-keeper")
+    keeper = User.objects.create_user(f"{name}-keeper")
     node = identities.create_node(now=timezone.now())
+    if has_author:
+        identities.author_of(keeper.own_owner, now=timezone.now())
     return {"node_id": node.node_id, "keyid": identities.transport_key().keyid}
 
 
@@ -179,16 +182,18 @@ def publish(name: str, version: str, source: str) -> str:
     return str(made.versions[0].version.digest)
 
 
-def yank(name: str, version: str) -> None:
-    """A person of this node withdraws a version of hers."""
+def yank(name: str, version: str) -> bool:
+    """A person of this node withdraws a version of hers, where she has it."""
     from django.utils import timezone
 
     from registry.models import PatternVersion, User
     from registry.services import yanking
 
     user = User.objects.get()
-    row = PatternVersion.objects.get(pattern__owner=user.own_owner, pattern__name=name, version=version)
-    yanking.yank(version=row, user=user, reason="it loops", now=timezone.now())
+    row = PatternVersion.objects.filter(pattern__owner=user.own_owner, pattern__name=name, version=version).first()
+    if row is not None:
+        yanking.yank(version=row, user=user, reason="it loops", now=timezone.now())
+    return row is not None
 
 
 def push(peer: str) -> str:

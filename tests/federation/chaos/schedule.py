@@ -20,7 +20,7 @@ from pathlib import Path
 from tests.federation.chaos.fleet import NAMES, Fleet, Member, Seen, until
 
 MOVES = 45
-SETTLED_WITHIN_SECONDS = 40.0
+SETTLED_WITHIN_SECONDS = 90.0
 STILL_SECONDS = 0.6  # in which a fleet that has settled does not move
 WRONG_CLOCKS = (20, -20, 3_600, -3_600, 40 * 86_400)
 
@@ -104,7 +104,7 @@ class Storm:
         standing = [each for each in own if each.digest in here]
         if standing and member.pid:
             text = self.rng.choice(standing)
-            if member.control("yank", name=text.name, version=text.version) is not None:
+            if member.control("yank", name=text.name, version=text.version):
                 self.done["withdrawn"] += 1
                 self.withdrawn.add(text.digest)
 
@@ -132,10 +132,12 @@ class Storm:
         mine = {each.digest for each in self.published if each.node == member.name}
         self.may_be_gone |= {digest for digest in mine if not any(digest in seen.releases for seen in elsewhere)}
         # A withdrawal that nobody else has heard of is forgotten with the database that held it.
-        known = frozenset().union(*(seen.told_withdrawn for seen in elsewhere))
+        known = {digest for seen in elsewhere for _, digest in seen.told_withdrawn}
         self.withdrawn -= before.withdrawn - known
-        member.start(was_restored=True)
-        self.done["restored"] += 1
+        # Half of the people say so with `manage.py node restored`; else the node has to notice it by itself.
+        is_said = self.rng.random() < 0.5
+        member.start(was_restored=is_said)
+        self.done["restored, said" if is_said else "restored, unsaid"] += 1
 
     def _turn_clock(self, member: Member) -> None:
         told = member.control("clock", seconds=self.rng.choice(WRONG_CLOCKS))
@@ -152,11 +154,12 @@ class Storm:
         seen = self.fleet.look()
         north = seen["north"]
         wanted = {each.digest for each in self.published} - self.may_be_gone
-        standing = Counter(row[3] for row in north.standing)
+        standing = Counter((row[0], row[3]) for row in north.standing)
+        told = {digest for _, digest in north.told_withdrawn}
         say = f"seed {self.seed}: "
         assert wanted <= north.releases, f"{say}{len(wanted - north.releases)} published texts are lost"
-        assert wanted - north.told_withdrawn <= set(standing), f"{say}a published text was not admitted"
-        assert self.withdrawn & wanted <= north.told_withdrawn, f"{say}a withdrawal is lost"
+        assert wanted - told <= {digest for _, digest in standing}, f"{say}a published text was not admitted"
+        assert self.withdrawn & wanted <= told, f"{say}a withdrawal is lost"
         assert not north.told_withdrawn & set(standing), f"{say}something withdrawn still stands"
         assert set(standing.values()) <= {1}, f"{say}a text stands twice"
         for name, each in seen.items():
@@ -166,7 +169,9 @@ class Storm:
     def _judge_feed(self, say: str, node_id: str, seen: Seen) -> None:
         assert len(set(seen.feed)) == len(seen.feed), f"{say}a statement stands twice in the feed"
         # What was withdrawn before it was admitted here is not passed on; everything else is.
-        assert seen.unfed <= seen.told_withdrawn, f"{say}not in the feed: {seen.unfed - seen.told_withdrawn}"
+        missing = seen.unfed - seen.told_withdrawn
+        why = [each for each in seen.states if each[0] in {digest for _, digest in missing}]
+        assert not missing, f"{say}not in the feed: {missing} {why}"
         assert list(seen.numbers) == list(range(seen.numbers[0], seen.numbers[0] + len(seen.numbers))), f"{say}gaps"
         for way in seen.ways:
             assert len(set(way)) == len(way) <= 4, f"{say}a loop: {way}"

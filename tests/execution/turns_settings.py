@@ -1,0 +1,8 @@
+"""Settings of the worker processes that the test of killed guided runs starts: Claude, at an address on loopback."""
+
+import os
+
+from tests.settings import *  # noqa: F403
+
+ANTHROPIC_API_KEY = "not-a-key"
+ANTHROPIC_BASE_URL = os.environ["TURNS_URL"]
