@@ -546,6 +546,15 @@ class TestAdoption:
         assert b"adopts its candidate" in answer.content
         assert Channel.objects.get(pattern=stage.old.pattern, name="stable").version == stage.old
 
+    def test_a_winner_of_another_pattern_says_what_its_adoption_does(self, client: Client, stage: Stage) -> None:
+        fork = good_on(9, owner=stage.stranger.own_owner, name="fork")
+        trial = carry_out(make_trial(stage.old, fork, 80, user=stage.owner))
+
+        page = re.sub(r"\s+", " ", shown(client, f"/trials/{trial.pk}/adopt/"))
+
+        assert "grace/fork@1.0.0 is another pattern" in page
+        assert "published as the next version of ada/vote" in page
+
     def test_a_winner_that_cannot_be_adopted_says_why(self, client: Client, stage: Stage) -> None:
         # A candidate of another pattern is taken over (decision 0117); one that was yanked is not.
         trial = stage.decided()
