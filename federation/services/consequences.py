@@ -81,11 +81,13 @@ def withdraw(withdrawal: Statement, target: Statement, *, now: datetime) -> None
         Statement.objects.filter(pk=withdrawal.pk).update(is_advice=True)
         return
     reason = str(read.predicate.get("reason", "")).strip() or "its author gave no reason"
-    if target.is_announced and not withdrawal.is_announced:
-        # Who got the object from us hears from us that it is withdrawn.
+    same = homecoming.twins(target) if target.kind == "release" else Statement.objects.filter(pk=target.pk)
+    if same.filter(is_announced=True).exists():
+        # Who got the text from us hears from us that it is withdrawn, and of every release that this is said about.
         Statement.objects.filter(pk=withdrawal.pk).update(is_announced=True)
+        same.update(is_announced=True)
     versions = []
-    for twin in homecoming.twins(target) if target.kind == "release" else [target]:
+    for twin in same:
         _settle(twin, withdrawal.kind, reason, now)
         versions += _versions_of(twin)
     for version in versions:

@@ -30,6 +30,7 @@ from django.core.management.base import CommandError
 from hub.management.commands.serve import free_port, manage
 
 PATIENCE_SECONDS = 120.0  # for one step, on a machine that does much else
+START_PATIENCE_SECONDS = 300.0  # making tables and keys is most of the work
 SCOPES = ("read", "publish", "run", "verify", "federate")
 SAID_LAST = 2_000  # characters of a log that an error shows
 _FIRST_PORT = 8700
@@ -65,7 +66,7 @@ class DemoNode:
 
     def wait_until_up(self) -> None:
         """Until it answers, and its hands are ready; then sign in."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + START_PATIENCE_SECONDS
         while not self._is_up():
             if self.server is None or self.server.poll() is not None or time.monotonic() > deadline:
                 raise StepFailed(f"{self.name} did not start; its last words:\n{self.last_words()}")

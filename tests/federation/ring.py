@@ -112,8 +112,8 @@ class Ring:
 
     def _publish(self) -> None:
         name = self.rng.choice(NAMES)
-        # A restored node gets its footing back before anybody publishes on it: else it would say things twice.
-        if self.queues[name] and not self.nodes[name].store.must_recover:
+        # Also on a node that was restored and has no footing yet: its people do not wait for it.
+        if self.queues[name]:
             self.nodes[name].publish(self.queues[name].pop(0))
 
     def _start(self) -> None:
@@ -218,6 +218,12 @@ class Ring:
     def held_anywhere(self) -> set[str]:
         """Statements that at least one node has: nothing of this may be lost."""
         return {each for one in self.nodes.values() for each in one.store.held}
+
+    def waiting_anywhere(self) -> set[str]:
+        """Statements that wait somewhere for a key: they may be read once the key comes back."""
+        return {
+            each for one in self.nodes.values() for each, dead in one.store.dead.items() if dead.code == "unknown-key"
+        }
 
     def repeated(self) -> Iterable[str]:
         """Statements that stand twice in one feed."""

@@ -131,6 +131,21 @@ class TestATwin:
         states = {item.statement.statement_id: item.current for item in QuarantineItem.objects.all()}
         assert states[second.id] is State.REJECTED
 
+    def test_of_what_was_passed_on_is_passed_on_with_the_withdrawal(self, make_remote: Callable[..., Remote]) -> None:
+        """Else a node that lost the twin would hold a withdrawal of something it never heard of."""
+        from tests.federation import makers
+
+        remote = make_remote(tier=Tier.OWN)
+        first, second = remote.release(), remote.release(created="2027-01-15T09:00:00Z")
+        remote.push(*remote.introduced(), first)
+        ticking.scan_all(now=NOW())
+
+        remote.push(second, makers.withdrawal("yank", remote.author, second.id))
+        ticking.scan_all(now=NOW())
+
+        assert not Statement.objects.filter(is_announced=False).exists()
+        assert PatternVersion.objects.get(pattern__name="echo").is_yanked
+
     def test_of_a_stranger_is_none(self, remote: Remote, make_remote: Callable[..., Remote]) -> None:
         from tests.federation import makers
 
