@@ -44,9 +44,10 @@ class StepFailed(CommandError):
 class DemoNode:
     """One hub in a folder of its own, driven through its API and its commands as any client would."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, *, above: int = _FIRST_PORT - 1) -> None:
+        """``above``: the port of a node that is being set up and does not listen yet."""
         self.name, self.folder = name, folder
-        self.port = free_port("127.0.0.1", _FIRST_PORT)
+        self.port = free_port("127.0.0.1", above + 1)
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(_LEFT_OUT)},

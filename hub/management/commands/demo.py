@@ -111,10 +111,10 @@ class Command(BaseCommand):
 
     def begin(self, names: tuple[str, ...], folder: Path, stack: ExitStack) -> list[DemoNode]:
         """Nodes that are up and signed in to, set up side by side; they stop with the stack."""
-        nodes = []
+        nodes: list[DemoNode] = []
         for name in names:
             (folder / name).mkdir()
-            nodes.append(DemoNode(name, folder / name))
+            nodes.append(DemoNode(name, folder / name, **({"above": nodes[-1].port} if nodes else {})))
             stack.callback(nodes[-1].stop)
             nodes[-1].start()
         for node in nodes:

@@ -133,7 +133,7 @@ class Storm:
         self.may_be_gone |= {digest for digest in mine if not any(digest in seen.releases for seen in elsewhere)}
         # A withdrawal that nobody else has heard of is forgotten with the database that held it.
         known = {digest for seen in elsewhere for _, digest in seen.told_withdrawn}
-        self.withdrawn -= before.withdrawn - known
+        self.withdrawn -= (before.withdrawn | {digest for _, digest in before.told_withdrawn}) - known
         # Half of the people say so with `manage.py node restored`; else the node has to notice it by itself.
         is_said = self.rng.random() < 0.5
         member.start(was_restored=is_said)
