@@ -15,6 +15,7 @@ from typing import Any
 
 from a2wsgi import WSGIMiddleware
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 django_application = get_wsgi_application()  # sets the apps up, which the modules below need
@@ -29,6 +30,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 WSGI_THREADS = 4
 MCP_METADATA = "/.well-known/oauth-protected-resource"  # where a client learns which tokens the endpoint takes
+
+_ = get_resolver().url_patterns  # imports every view now: some seconds that the first visitor does not wait
 
 pages = WSGIMiddleware(django_application, workers=WSGI_THREADS)
 mcp_server = make_server()
