@@ -21,6 +21,7 @@ NOT_BENCHMARKS = {
     "harness",
     "durable_node",
     "federation_node",
+    "registry_node",
     "lane_node",
     "kills",
     "kills_node",

@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from benchmarks.federation_node import document
 from benchmarks.harness import Row, seconds
@@ -75,9 +76,10 @@ class Node:
             "error",
         ]
         server = subprocess.Popen(command, env=self.environment, cwd=ROOT, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            # The first answer takes a second of imports; a peer's requests would not wait for it on a busy machine.
+            with contextlib.suppress(OSError), urlopen(f"{self.url}/.well-known/opl-federation", timeout=60):
                 return server
             time.sleep(0.1)
         raise RuntimeError("the benchmark's server did not start")

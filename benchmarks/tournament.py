@@ -44,7 +44,7 @@ from opl.script.effects import completion_result
 
 SEEDS = 200
 RESAMPLES = 5000
-TRIALS = 20
+TRIALS = 10
 LIBRARY = Path(__file__).resolve().parent.parent / "library"
 AGENTS = SimulatedAgents()
 EQUAL_TESTS = 4  # per player: what the plain tournament gives by default

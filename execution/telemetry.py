@@ -19,6 +19,8 @@ the run and the effect (``<run>.<seq>``) they speak of.
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -27,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
@@ -36,6 +38,8 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, S
 if TYPE_CHECKING:
     from execution.services.asking import Delivery, Reply
     from execution.services.drafting import Draft
+
+log = logging.getLogger(__name__)
 
 NANOSECONDS = 1_000_000  # in a millisecond
 TOOLS = ("primitive:", "human:ask", "orchestration:")  # events that are uses of a tool
@@ -63,7 +67,10 @@ class _Ids(IdGenerator):
 
 def make_provider() -> TracerProvider:
     """A provider whose spans get the ids chosen here; the caller adds processors."""
-    resource = Resource.create({"service.name": "opl-hub", "service.instance.id": settings.PUBLIC_URL})
+    # What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say goes before what we would say.
+    own = Resource({"service.name": "opl-hub", "service.instance.id": settings.PUBLIC_URL})
+    told = OTELResourceDetector().detect()
+    resource = Resource.create().merge(own).merge(told)
     return TracerProvider(resource=resource, id_generator=_Ids())
 
 
@@ -73,16 +80,24 @@ def use(provider: TracerProvider | None) -> None:
     _tracer = provider.get_tracer("execution") if provider is not None else None
 
 
-def export_to(endpoint: str) -> None:
-    """Send spans to an OTLP collector (HTTP) from now on; nothing for ""."""
+def export_to(endpoint: str) -> TracerProvider | None:
+    """
+    Send spans to an OTLP collector (HTTP, protobuf) from now on; nothing for "".
+
+    The exporter and the processor read the rest of the standard variables
+    themselves: headers, time-outs, compression, certificates, batching.
+    """
     if not endpoint:
-        return
+        return None
+    if os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf") != "http/protobuf":
+        log.warning("spans are sent as http/protobuf, whatever OTEL_EXPORTER_OTLP_PROTOCOL says")
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     provider = make_provider()
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))  # it reads the endpoint and headers itself
     use(provider)
+    return provider
 
 
 # ---------------------------------------------------------------- spans
@@ -102,6 +117,7 @@ def _agent_span(reply: Reply) -> tuple[int, int]:
     ids = _ids(delivery.run_id, f"{delivery.seq}:{delivery.epoch}")
     attributes = {
         gen_ai.GEN_AI_OPERATION_NAME: "invoke_agent",
+        gen_ai.GEN_AI_PROVIDER_NAME: _provider(reply),
         gen_ai.GEN_AI_AGENT_NAME: delivery.request.agent_id,
         gen_ai.GEN_AI_CONVERSATION_ID: str(delivery.run_id),
         **_places(delivery),
@@ -113,21 +129,33 @@ def _agent_span(reply: Reply) -> tuple[int, int]:
 def _chat_span(reply: Reply, agent: tuple[int, int]) -> None:
     delivery, answer = reply.delivery, reply.answer
     usage = answer.usage if answer is not None else None
-    model = (usage.model if usage is not None else "") or delivery.backend
+    answered_by = usage.model if usage is not None else ""
+    model = delivery.request.profile.model or answered_by or delivery.backend
     attributes: dict[str, Any] = {
         gen_ai.GEN_AI_OPERATION_NAME: "chat",
-        gen_ai.GEN_AI_PROVIDER_NAME: "anthropic" if delivery.backend == "claude" else delivery.backend,
+        gen_ai.GEN_AI_PROVIDER_NAME: _provider(reply),
         gen_ai.GEN_AI_REQUEST_MODEL: model,
+        gen_ai.GEN_AI_OUTPUT_TYPE: "json" if delivery.request.shape else "text",
+        gen_ai.GEN_AI_CONVERSATION_ID: str(delivery.run_id),
         **_places(delivery),
     }
     if usage is not None and answer is not None:
         attributes[gen_ai.GEN_AI_USAGE_INPUT_TOKENS] = usage.input_tokens
         attributes[gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS] = usage.output_tokens
+        attributes[gen_ai.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS] = usage.cache_read_tokens
+        attributes[gen_ai.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS] = usage.cache_write_tokens
+        attributes[gen_ai.GEN_AI_RESPONSE_MODEL] = answered_by or model
         attributes[gen_ai.GEN_AI_RESPONSE_FINISH_REASONS] = [answer.stop_reason] if answer.stop_reason else []
         attributes[gen_ai.GEN_AI_RESPONSE_ID] = answer.request_id
         attributes["opl.cost_usd"] = usage.cost_micros / 1_000_000
     ids = _ids(delivery.run_id, f"{delivery.seq}:{delivery.epoch}:chat")
     _write(f"chat {model}", ids, agent, attributes, reply, kind=SpanKind.CLIENT)
+
+
+def _provider(reply: Reply) -> str:
+    """Who answers, in the words of the conventions, whatever this hub's alias for it is."""
+    model = reply.answer.usage.model if reply.answer is not None else reply.delivery.request.profile.model
+    return "anthropic" if reply.delivery.backend == "claude" or model.startswith("claude-") else reply.delivery.backend
 
 
 def _places(delivery: Delivery) -> dict[str, Any]:
@@ -174,6 +202,7 @@ def used_tool(*, run_id: int, seq: int, name: str, start: int, end: int, failed:
     attributes = {
         gen_ai.GEN_AI_OPERATION_NAME: "execute_tool",
         gen_ai.GEN_AI_TOOL_NAME: tool,
+        gen_ai.GEN_AI_TOOL_TYPE: "function",
         gen_ai.GEN_AI_TOOL_CALL_ID: f"{run_id}.{seq}",
         "opl.run_id": run_id,
     }

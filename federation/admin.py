@@ -75,3 +75,17 @@ class DeadLetterAdmin(ReadOnly):
 class EgressEntryAdmin(ReadOnly):
     list_display = ("at", "peer", "how", "count", "size_bytes")
     list_filter = ("how",)
+
+
+@admin.register(models.BlockedAuthor)
+class BlockedAuthorAdmin(ReadOnly):
+    """The list is kept with ``manage.py author`` and the quarantine page, where the act is audited."""
+
+    list_display = ("author_id", "name", "reason", "blocked_by", "blocked_at")
+    search_fields = ("author_id", "name")
+
+
+@admin.register(models.AttestedVerdict)
+class AttestedVerdictAdmin(ReadOnly):
+    list_display = ("__str__", "candidate", "is_confirmed", "pairs", "problem")
+    list_filter = ("is_confirmed", "outcome")

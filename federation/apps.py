@@ -22,12 +22,12 @@ class FederationConfig(AppConfig):
         from execution.services import reporting
         from federation.services import attesting, statistics
         from federation.web import own_panels
-        from registry.services import attested
+        from registry.discovery import voices
 
         own_panels.add()
         reporting.SIGNERS.append(attesting.sign)
         reporting.NAMERS.append(attesting.name)
-        attested.NODE_WEIGHTS.append(statistics.weights_of)
+        voices.NODE_WEIGHTS.append(statistics.weights_of)
         rounds.register("federation", every_seconds=TICK_SECONDS, call=_tick)
         rounds.register("federation-revocations", every_seconds=TICK_SECONDS, call=_poll)
 

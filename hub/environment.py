@@ -86,7 +86,7 @@ class Environment:
             federation_allow_loopback=_flag(values, "FEDERATION_ALLOW_LOOPBACK"),
             simulated_pace=_number(values, "HUB_SIMULATED_PACE", 0.6),
             registration_open=values.get("HUB_REGISTRATION", "open") == "open",
-            otlp_endpoint=values.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+            otlp_endpoint=_otlp_endpoint(values),
         )
 
 
@@ -99,6 +99,15 @@ def _number(values: Mapping[str, str], name: str, default: float) -> float:
     if not 0 <= number <= 100:
         raise EnvironmentProblem(f"{name} is {text!r}; write a number from 0 to 100")
     return number
+
+
+def _otlp_endpoint(values: Mapping[str, str]) -> str:
+    """Where spans go, by the variables of the OpenTelemetry specification; "" for nowhere."""
+    if values.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return ""
+    if values.get("OTEL_TRACES_EXPORTER", "otlp").strip().lower() not in ("", "otlp"):
+        return ""
+    return values.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "") or values.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 
 
 def _flag(values: Mapping[str, str], name: str) -> bool:

@@ -250,8 +250,8 @@ def _questions(batch: MessageBatch) -> dict[str, Delivery]:
         run = known[effect.run_id]
         if run is None:
             continue
-        row = (effect.pk, effect.run_id, effect.seq, epoch, effect.attempts, effect.key, effect.name)
-        row = (*row, effect.agent_id, None, None, ANSWER_SECONDS, effect.expires_at)
+        named = (effect.pk, effect.run_id, effect.seq, epoch, effect.attempts, effect.key, effect.name)
+        row = (*named, effect.agent_id, None, None, ANSWER_SECONDS, effect.expires_at)
         found[name] = replace(delivering.delivery_of(row, run, *data[effect_id]), batched=True)
     return found
 

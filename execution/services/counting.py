@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -192,7 +193,9 @@ def assessment_of(trial: Trial) -> Assessment:
 def health_of(trial: Trial, upto: int) -> Health:
     """The judge's qualification, and replay fidelity once enough was replayed to speak of it."""
     examined = examining.examination_of(trial)
-    judged = {"judge_qualified": examined.qualified, "judge_reason": examined.reason} if examined else {}
+    judged: dict[str, Any] = (
+        {"judge_qualified": examined.qualified, "judge_reason": examined.reason} if examined else {}
+    )
     if not trial.recorded or upto < trial.plan["n_min"]:
         return Health(**judged)
     found = total = 0

@@ -11,12 +11,14 @@ the trial, which goes on, or ends ``invalid`` when the judge may not serve.
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from execution import states
 from execution.errors import TrialNotPossible, TrialRefused
@@ -59,7 +61,7 @@ def begin(trial: Trial, given: Sequence[GivenInput], now: datetime) -> Trial:
             "judge", "it is examined on inputs of earlier runs, and there are none; run the control first"
         )
     plan = replace(trial.trial_plan, profile="custom", n_max=MOST_PAIRS, n_min=1, looks=(), strata=())
-    seed = verifying.secrets.token_bytes(enrolment.SEED_BYTES)
+    seed = secrets.token_bytes(enrolment.SEED_BYTES)
     exam = Trial(
         mode=TrialMode.EXAM,
         status=TrialStatus.RUNNING,
@@ -76,7 +78,7 @@ def begin(trial: Trial, given: Sequence[GivenInput], now: datetime) -> Trial:
         in_batches=trial.in_batches,
         seed=seed,
         seed_commitment=enrolment.commitment_of(seed),
-        salt=verifying.secrets.token_bytes(enrolment.SEED_BYTES),
+        salt=secrets.token_bytes(enrolment.SEED_BYTES),
         tokens_limit=trial.tokens_limit,
         cost_limit=trial.cost_limit,
         daily_tokens_limit=trial.daily_tokens_limit,
@@ -170,11 +172,17 @@ def count(exam: Trial, fresh: Sequence[TrialPair], now: datetime) -> int:
             return 0
         exam.settled, exam.missing, exam.revision = settled, exam.missing + missing, exam.revision + 1
         note = f"its judge is being examined: {len(asked)} of {LEAST_PAIRS} pairs"
-        Trial.objects.filter(pk=exam.follows_id).update(note=note)
+        _trial_of(exam).update(note=note)
         if len(asked) >= LEAST_PAIRS or settled >= exam.plan["n_max"]:
             finish(exam, examine(asked), now)
         faults.reach("before-count-commits")
     return counted
+
+
+def _trial_of(exam: Trial) -> QuerySet[Trial]:
+    """The trial whose judge is examined."""
+    assert exam.follows_id is not None, "an examination follows a trial"
+    return Trial.objects.filter(pk=exam.follows_id)
 
 
 def finish(exam: Trial, found: Examination, now: datetime) -> None:
@@ -187,7 +195,7 @@ def finish(exam: Trial, found: Examination, now: datetime) -> None:
     status = states.move(states.TRIAL, exam.status, "decide")
     Trial.objects.filter(pk=exam.pk).update(status=status, decided_at=now, outcome="", note=f"the judge: {said}"[:500])
     verifying.drop_pairs(exam.pk)
-    trial = Trial.objects.select_related("control", "candidate").get(pk=exam.follows_id)
+    trial = _trial_of(exam).select_related("control", "candidate").get()
     trial.judge = {**(trial.judge or {}), "examination": asdict(found)}
     # Real runs that passed meanwhile stay unshadowed.
     newest = Run.objects.order_by("-pk").values_list("pk", flat=True).first() or 0

@@ -57,14 +57,19 @@ class Board:
 
 def boards_of(pattern: Pattern, user: Any) -> list[Board]:
     """The standings of a pattern's family: measured ones, then simulated ones."""
-    found = (_board(pattern, user, simulated=simulated) for simulated in (False, True))
-    return [board for board in found if board is not None]
+    return _boards([pattern], user)
 
 
 def all_boards(user: Any) -> list[Board]:
     """The families with the most pairs that this person may see, measured ones first."""
-    boards = [board for pattern in _heads(user) for board in boards_of(pattern, user)]
+    boards = _boards(_heads(user), user)
     return sorted(boards, key=lambda board: (board.simulated, -board.pairs))[: 2 * MOST_FAMILIES]
+
+
+def _boards(patterns: Sequence[Pattern], user: Any) -> list[Board]:
+    mark = _mark(user)
+    found = (_board(pattern, user, mark, simulated=simulated) for pattern in patterns for simulated in (False, True))
+    return [board for board in found if board is not None]
 
 
 def _counted(user: Any) -> TrialQuerySet:
@@ -88,14 +93,14 @@ def _heads(user: Any) -> list[Pattern]:
     return [found[head] for head in heads if head in found]
 
 
-def _board(pattern: Pattern, user: Any, *, simulated: bool) -> Board | None:
+def _board(pattern: Pattern, user: Any, mark: str, *, simulated: bool) -> Board | None:
     """
     The board of a pattern's family, None where no two versions met.
 
     The standings walk over all pairs of the family's trials; they are kept
     until one of these trials has come further.
     """
-    key = f"execution.board.{pattern.pk}.{getattr(user, 'pk', None)}.{simulated}.{_mark(user)}"
+    key = f"execution.board.{pattern.pk}.{getattr(user, 'pk', None)}.{simulated}.{mark}"
     kept = cache.get(key)
     if kept is None:
         kept = standings.standings(pattern=pattern, user=user, simulated=simulated)

@@ -19,7 +19,7 @@ from execution.services import promoting, trial_plans, verifying
 from execution.web.trial_shown import shown_trial
 from execution.web.trials import facts_of, find_trial
 from registry.errors import NotAllowed
-from registry.models import Channel
+from registry.models import Channel, Via
 from registry.web.pages import dialog, person
 
 
@@ -111,9 +111,11 @@ def adopt(request: HttpRequest, trial_id: int) -> HttpResponse:
     wish = trial_plans.wishes_of(trial.control).share
     form = AdoptForm(request.POST if request.method == "POST" else None, initial={"share": round(100 * wish, 1)})
     if request.method == "POST" and form.is_valid():
-        promoting.adopt(trial=trial, user=person(request), now=timezone.now(), share=form.cleaned_data["share"] / 100)
+        watch = promoting.adopt(
+            trial=trial, user=person(request), now=timezone.now(), share=form.cleaned_data["share"] / 100, via=Via.WEB
+        )
         said = _("stable of %(pattern)s is %(version)s now.")
-        messages.success(request, said % {"pattern": trial.control.pattern, "version": trial.candidate.version})
+        messages.success(request, said % {"pattern": trial.control.pattern, "version": watch.promoted.version})
         return redirect(trial.get_absolute_url())
     context = {
         "title": _("Adopt %(version)s") % {"version": trial.candidate.version},

@@ -36,8 +36,8 @@ def try_out(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     control, candidate = proposed(pattern, shown, arms, asked)
     simulated = _is_simulated(asked.get("backend", ""))
     if wants_fragment(request) and request.method == "GET":
-        context = {"expected": _expected(control, simulated), "profile": request.GET.get("profile", "")}
-        return render(request, "execution/trial_expected.html", context)
+        expected = {"expected": _expected(control, simulated), "profile": request.GET.get("profile", "")}
+        return render(request, "execution/trial_expected.html", expected)
     earlier = _earlier(request, control)
     can_shadow = control is not None and control.pattern.owner.can_publish(request.user)
     form = TrialForm(
@@ -56,26 +56,30 @@ def try_out(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     anew = {"hx-get": request.path, "hx-target": "#expected", "hx-trigger": "change"}
     form.fields["control"].widget.attrs |= {**anew, "hx-include": "#expected, [name=backend]"}
     form.fields["backend"].widget.attrs |= {**anew, "hx-include": "#expected, [name=control]"}
-    context = {
+    context: dict[str, Any] = {
         "pattern": pattern,
         "version": shown,
         "form": form,
+        "can_try": bool(arms.own),
+        "can_shadow": can_shadow,
+        **_about(control, candidate),
         "expected": _expected(control, simulated),
         "profile": form["profile"].value(),
-        "can_try": bool(arms.own),
-        "is_same": control is not None and control == candidate,
-        "is_other": None not in (control, candidate) and control.pattern_id != candidate.pattern_id,  # type: ignore[union-attr]
-        "can_shadow": can_shadow,
-        "own_success": control.success_when if control else "",
+    }
+    is_refused = form.is_bound and form.errors and "estimate" not in request.POST
+    return render(request, "execution/trial_start.html", context, status=422 if is_refused else 200)
+
+
+def _about(control: PatternVersion | None, candidate: PatternVersion | None) -> dict[str, Any]:
+    """What the form says about the two versions."""
+    if control is None or candidate is None:
+        return {"example": {}}
+    return {
+        "is_same": control == candidate,
+        "is_other": control.pattern_id != candidate.pattern_id,
+        "own_success": control.success_when,
         "example": _example(control),
     }
-    estimated = "estimate" in request.POST
-    return render(
-        request,
-        "execution/trial_start.html",
-        context,
-        status=422 if form.is_bound and form.errors and not estimated else 200,
-    )
 
 
 def _earlier(request: HttpRequest, control: PatternVersion | None) -> int:
@@ -132,10 +136,8 @@ def _expected(control: PatternVersion | None, simulated: bool) -> list[dict[str,
     return found
 
 
-def _example(control: PatternVersion | None) -> dict[str, Any]:
+def _example(control: PatternVersion) -> dict[str, Any]:
     """An input as one line of the text field would say it."""
-    if control is None:
-        return {}
     items = [item for item in control.inputs if isinstance(item, dict) and item.get("name") and not item.get("initial")]
     return {str(item["name"]): item.get("default") for item in items[:3]}
 

@@ -13,6 +13,7 @@ Source: OPL-Fed/1, "Requests and answers".
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,13 +34,14 @@ from federation.protocol.problems import CONTENT_TYPE as PROBLEM_TYPE
 from federation.protocol.problems import Refused
 from federation.protocol.root import Chain
 from federation.protocol.strictjson import dumps
-from federation.services import identities, quotas, remembering, trusting
+from federation.services import identities, quotas, receiving, remembering, trusting
 from federation.transport import packed
 
 log = logging.getLogger(__name__)
 
 PACKED_FROM = 1_024  # bytes; smaller answers are not worth a frame
 OFF_SECONDS = 3_600
+_NO_WEIGHT = re.compile(r"q\s*=\s*0(\.0{0,3})?")
 SEGMENT_TYPE = "application/zstd"
 
 
@@ -148,7 +150,7 @@ def admit(peer: Peer, node: ThisNode, request: Request, now: datetime) -> None:
     if node.is_paused or peer.is_paused:
         raise Refused("quota-exceeded", "the exchange is switched off here for now", OFF_SECONDS)
     trusting.seen(peer, now=now)
-    if not is_handshake and request.method == "PUT":
+    if not is_handshake and request.method == "PUT" and not receiving.is_repeated(peer, request.url, request.body):
         quotas.spend(
             peer, objects=sum(1 for line in request.body.split(b"\n") if line.strip()), size=len(request.body), now=now
         )
@@ -281,11 +283,7 @@ def sign(request: Request, answer: Answer) -> Response:
     body, headers = answer.body, answer.headers
     accepts = messages.header(request.headers, "accept-encoding") or ""
     is_packed = answer.content_type == SEGMENT_TYPE  # already, and better
-    if (
-        len(body) >= PACKED_FROM
-        and not is_packed
-        and "zstd" in {each.partition(";")[0].strip() for each in accepts.split(",")}
-    ):
+    if len(body) >= PACKED_FROM and not is_packed and any(_takes_zstd(each) for each in accepts.split(",")):
         body, headers = packed(body), (*headers, ("content-encoding", "zstd"))
     return messages.sign_response(
         request=request,
@@ -297,3 +295,9 @@ def sign(request: Request, answer: Answer) -> Response:
         content_type=answer.content_type if body else None,
         headers=headers,
     )
+
+
+def _takes_zstd(coding: str) -> bool:
+    """Whether one entry of Accept-Encoding asks for zstd; ``q=0`` says that it is not wanted (RFC 9110, 12.4.2)."""
+    name, _, weight = coding.partition(";")
+    return name.strip().lower() == "zstd" and not _NO_WEIGHT.fullmatch(weight.strip().lower())

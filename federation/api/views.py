@@ -110,6 +110,7 @@ def _immutable(call: Call, identity: str, body: bytes) -> Answer:
     """A DSSE document that never changes; a reader that has it gets a signed 304."""
     tag = f'"{identity}"'
     known = messages.header(call.request.headers, "if-none-match") or ""
-    if tag in {each.strip() for each in known.split(",")}:
+    # Weak comparison, as RFC 9110 (13.1.2) asks for If-None-Match.
+    if known.strip() == "*" or tag in {each.strip().removeprefix("W/") for each in known.split(",")}:
         return Answer(status=304, headers=(("etag", tag),))
     return Answer(body=body, content_type=envelope.CONTENT_TYPE, headers=(("etag", tag),))

@@ -128,9 +128,12 @@ def _answer(ids: IdSet, frame: bytes, frame_bytes: int, *, learned: Initiator | 
     if len(frame) > frame_bytes:
         raise Refused("page-too-large", f"a frame has at most {frame_bytes} bytes")
     reader, writer = _Reader(frame), _Writer(ids, frame_bytes)
-    if reader.byte() != PROTOCOL_VERSION:
-        if learned is None:
+    version = reader.byte()
+    if version != PROTOCOL_VERSION:
+        if learned is None and version & 0xF0 == PROTOCOL_VERSION & 0xF0:
             return bytes(writer.frame)  # negentropy's own way of saying which version is spoken
+        if learned is None:
+            _malformed("this is no frame of negentropy")
         _malformed("the peer speaks another version of negentropy")
     lower = 0
     while not reader.at_end and not writer.is_closed:

@@ -18,6 +18,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+import orjson
 from django.db import connection
 from django.db.models import DateTimeField, Field, JSONField, Model, QuerySet
 from django.db.models.expressions import RawSQL
@@ -114,8 +115,15 @@ def _many(sql: str, values: Sequence[tuple[Any, ...]]) -> None:
 
 
 def _values(model: type[Model], names: Sequence[str], rows: Sequence[Row]) -> list[tuple[Any, ...]]:
-    adapters = [(name, _adapter(_field(model, name))) for name in names]
-    return [tuple(adapt(row[name]) for name, adapt in adapters) for row in rows]
+    found = [(place, _adapter(_field(model, name))) for place, name in enumerate(names)]
+    adapters = [(place, adapt) for place, adapt in found if adapt is not None]
+    made = []
+    for row in rows:
+        values = [row[name] for name in names]
+        for place, adapt in adapters:
+            values[place] = adapt(values[place])
+        made.append(tuple(values))
+    return made
 
 
 def _column(model: type[Model], name: str) -> str:
@@ -128,15 +136,17 @@ def _field(model: type[Model], name: str) -> Field[Any, Any]:
     return found
 
 
-def _adapter(field: Field[Any, Any]) -> Callable[[Any], Any]:
+def _adapter(field: Field[Any, Any]) -> Callable[[Any], Any] | None:
+    """How the database wants a column's values; None where it takes them as they are."""
     if isinstance(field, JSONField):
         return _json
     if isinstance(field, DateTimeField):
         return _time
-    return lambda value: value
+    return None
 
 
-_json = json.JSONEncoder(ensure_ascii=False).encode
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode("utf-8")
 
 
 def _time(value: datetime | None) -> Any:

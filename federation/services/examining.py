@@ -44,6 +44,7 @@ CHUNK_SECONDS = 60  # after which a child ends itself
 CHILD_BYTES = 2 * 1024**3  # of address space: what wants more ends the child, not the machine
 FATAL = "unsafe-document: reading it ended the process that read it"
 _ROOT = Path(__file__).resolve().parents[2]
+COMMAND = (sys.executable, "-m", "federation.services.examining")  # starts a child
 _LENGTH = struct.Struct(">I")
 
 
@@ -78,19 +79,18 @@ def examine(payload: bytes) -> Examined:
 
 
 @contextmanager
-def examiner(*, waiting: int, command: Sequence[str] = (sys.executable, "-m", __name__)) -> Iterator[Begin]:
+def examiner(*, waiting: int) -> Iterator[Begin]:
     """
     What examines payloads, for as long as it is needed.
 
     Args:
         waiting: how many payloads there are about; decides whether children are worth it.
-        command: starts a child.
     """
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if waiting < CHILDREN_FROM or count < 2:
         yield lambda payloads: lambda: map(examine, payloads)
         return
-    children = _Children(min(count, MOST_CHILDREN), command)
+    children = _Children(min(count, MOST_CHILDREN), COMMAND)
     try:
         yield children.begin
     finally:

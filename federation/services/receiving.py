@@ -110,12 +110,15 @@ def judge_changes(query: Mapping[str, str], peer: Peer, node: ThisNode) -> Chang
 
 def changes(asked: ChangesAsked, peer: Peer, node: ThisNode, *, now: datetime) -> Page:
     """The page after the reader's cursor; an unfiltered cursor acknowledges all up to it."""
-    if asked.acknowledges and asked.since.seq != peer.acked_seq:
-        Peer.objects.filter(pk=peer.pk).update(acked_seq=asked.since.seq)
     page, sent = showing.page(
         Viewer.of(peer, node), since=asked.since, limit=asked.limit, topics=asked.topics, wanted=asked.kinds
     )
-    note_egress(peer, "feed", sent, len(page.body), now=now)
+    moved = asked.acknowledges and asked.since.seq != peer.acked_seq
+    if moved or sent:
+        with transaction.atomic():  # one commit: each waits for the disk
+            if moved:
+                Peer.objects.filter(pk=peer.pk).update(acked_seq=asked.since.seq)
+            note_egress(peer, "feed", sent, len(page.body), now=now)
     return page
 
 
@@ -159,6 +162,13 @@ def push(peer: Peer, node: ThisNode, txn: str, body: bytes, *, now: datetime) ->
         if known is None:
             raise
         return _again(known, digest)
+
+
+def is_repeated(peer: Peer, url: str, body: bytes) -> bool:
+    """Whether a push is one that was answered before: it is answered again and costs nothing."""
+    txn = url.rpartition("/")[2]
+    known = PushReceipt.objects.filter(peer=peer, txn=txn[:64]).values_list("body_sha256", flat=True).first()
+    return known is not None and known == sha256(body).hexdigest()
 
 
 def _again(known: PushReceipt, digest: str) -> bytes:

@@ -203,7 +203,7 @@ class _Batch:
     def _peer(self, peer_id: int | None) -> tuple[Tier, bool]:
         """Its tier, and whether its root document has run out."""
         if peer_id not in self.peers:
-            peer = Peer.objects.filter(pk=peer_id).first()
+            peer = Peer.objects.filter(pk=peer_id).first() if peer_id is not None else None
             chain = identities.chain_of(peer.node_id) if peer is not None else None
             until = chain.latest.not_after if chain is not None else None
             has_expired = until is not None and until < self.now.timestamp()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from opl.errors import LimitExceeded, NumberOutOfRange
 
@@ -69,7 +69,7 @@ def truthy(value: Any) -> bool:
     return bool(value)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Whether the value is a number, which a boolean is not."""
     return type(value) is int or type(value) is float
 

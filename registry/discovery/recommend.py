@@ -3,7 +3,7 @@ What to use: recommendations for a context, and patterns alike.
 
 The formulas stand in ``registry.ranking``; here the counts are gathered. Runs
 that do not rank and simulated runs do not enter. Peers' claims do, as far as
-our own runs reproduce them and one voice for each operator: they rank what to
+our own runs reproduce them and the node's tier reaches, one voice for each: they rank what to
 try, and lift nothing over what our own runs say of the incumbent.
 
 Source: docs/spec 4.5
@@ -18,7 +18,7 @@ from typing import Any
 from django.db.models import Q, Sum
 
 from registry import ranking
-from registry.discovery import index
+from registry.discovery import index, voices
 from registry.discovery.search import MAX_CANDIDATES, load
 from registry.models import DailyRollup, Pattern, PatternTag, Source
 from registry.ranking.context import cell_of
@@ -122,20 +122,24 @@ def _claims(ids: list[int], cell: str) -> dict[int, _Counted]:
     """{pattern id: what peers claim, each weighed by how our own runs of its cell reproduce it}; 2 queries."""
     rows = DailyRollup.objects.filter(pattern__in=ids).order_by()
     claimed = rows.filter(source=Source.ATTESTED).values_list("pattern_id", "cell", "reporter_key")
-    voices: dict[tuple[int, str], list[ranking.Claim]] = {}
-    for pk, where, operator, n, k in claimed.annotate(n=Sum("runs"), k=Sum("successes")):
-        voices.setdefault((pk, where), []).append(ranking.Claim(operator=operator, successes=min(k, n), runs=n))
-    if not voices:
+    told = list(claimed.annotate(n=Sum("runs"), k=Sum("successes")))
+    if not told:
         return {}
-    measured = rows.filter(source=Source.MEASURED, pattern__in={pk for pk, _ in voices})
+    weights = voices.weights({operator for _, _, operator, _, _ in told})
+    measured = rows.filter(source=Source.MEASURED, pattern__in={pk for pk, *_ in told})
     own = {
         (pk, where): ranking.Counts(successes=k, runs=n)
         for pk, where, n, k in measured.values_list("pattern_id", "cell").annotate(n=Sum("runs"), k=Sum("successes"))
     }
     task = cell.split(";")[0] if cell.startswith("task=") else None
     found: dict[int, _Counted] = {}
-    for (pk, where), claims in voices.items():
-        heard = ranking.attested(claims, own.get((pk, where), ranking.Counts()))
+    for pk, where, operator, n, k in told:
+        claim = ranking.Claim(operator=operator, successes=min(k, n), runs=n)
+        trusted = ranking.trust(claim, own.get((pk, where), ranking.Counts()))
+        weight = weights.get(operator, 0.0) * ranking.claim_weight(n, trusted)
+        if weight <= 0.0:
+            continue
+        heard = ranking.Counts(successes=claim.successes, runs=n).weighed(weight)
         before = found.get(pk, _Counted())
         nothing = ranking.Counts()
         found[pk] = _Counted(

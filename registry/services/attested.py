@@ -1,27 +1,21 @@
 """
 What peers attest, weighed: as far as our own runs reproduce a claim, and as far as the node that makes it is trusted.
 
-Which nodes are trusted how far is known above this app: it adds to
-``NODE_WEIGHTS`` what answers ``{reporter key: 0 to 1}``. Without that, nobody's
-word counts. Attested counts are shown beside measured ones and never added.
+How far a node is trusted ``registry.discovery.voices`` says. Attested counts are shown beside measured ones and never added.
 
 Source: docs/spec 4.5 ("Peers' claims"); registry.ranking.peers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db.models import QuerySet, Sum
 
 from registry import ranking
+from registry.discovery import voices
 from registry.models import DailyRollup, Source
 from registry.ranking import Claim, Counts
-
-Weigher = Callable[[Iterable[str]], Mapping[str, float]]
-
-NODE_WEIGHTS: list[Weigher] = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +37,7 @@ def heard(rollups: QuerySet[DailyRollup]) -> Heard:
     if not claims:
         return Heard(counts=Counts(), nodes=0)
     own = _own(rollups)
-    weights = _weights({reporter for _, _, _, reporter, _, _ in claims})
+    weights = voices.weights({reporter for _, _, _, reporter, _, _ in claims})
     total, nodes = Counts(), set[str]()
     for version, cell, _, reporter, n, k in claims:
         weight = weights.get(reporter, 0.0)
@@ -63,7 +57,3 @@ def _own(rollups: QuerySet[DailyRollup]) -> dict[tuple[int, str], Counts]:
         .annotate(n=Sum("runs"), k=Sum("successes"))
     )
     return {(version, cell): Counts(successes=k, runs=n) for version, cell, n, k in rows}
-
-
-def _weights(reporters: Iterable[str]) -> Mapping[str, float]:
-    return NODE_WEIGHTS[-1](reporters) if NODE_WEIGHTS else {}

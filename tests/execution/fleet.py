@@ -50,7 +50,9 @@ class Kill:
     name: str
     at: float  # seconds, monotonic
     left: set[tuple[int, int]]  # (effect, epoch) sent and not answered
-    recovered_seconds: float | None = None
+    fenced_seconds: float | None = None  # until nothing counted as sent by the dead process any more
+    recovered_seconds: float | None = None  # until others had asked all of it again, or had done with it
+    load: float = 0.0  # of the machine in the minute before
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,7 +106,7 @@ class Fleet:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        self.kills.append(Kill(name=name, at=time.monotonic(), left=self._left(leases)))
+        self.kills.append(Kill(name=name, at=time.monotonic(), left=self._left(leases), load=os.getloadavg()[0]))
 
     @staticmethod
     def _belongs(lease: str, group: int) -> bool:
@@ -153,6 +155,8 @@ class Fleet:
         sent = set(self.ask("SELECT id, epoch FROM execution_effect WHERE status IN ('sent', 'in_doubt')"))
         in_doubt = {row[0] for row in self.ask("SELECT id FROM execution_effect WHERE status = 'in_doubt'")}
         for kill in waiting:
+            if kill.fenced_seconds is None and not kill.left & sent:
+                kill.fenced_seconds = time.monotonic() - kill.at
             if not (kill.left & sent) and not any(effect in in_doubt for effect, _ in kill.left):
                 kill.recovered_seconds = time.monotonic() - kill.at
 

@@ -100,7 +100,7 @@ class TestCrash:
             except faults.Crash:
                 crashes += 1
             faults.hook = None
-            worker.stopping.set()  # its heart stops; nothing is given back
+            worker._ended.set()  # its heart stops; nothing is given back
             from execution.services import hints
 
             hints.forget(worker.hint)

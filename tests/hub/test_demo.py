@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from hub import demo_nodes
-from hub.demo_nodes import DemoNode, StepFailed, done
+from hub.management import demo_nodes
 from hub.management.commands import demo
+from hub.management.demo_nodes import DemoNode, StepFailed, done
 from opl.check import check
 
 

@@ -6,7 +6,7 @@ What a run of a pattern takes, seen in runs and not guessed.
 
 Each pattern runs at its defaults with the seeds 1, 2, 3 …, so simulated agents
 give the same figures on every machine. Runs that it starts count what their own
-started. Exit 1: a run failed, or the document's own ``success_when`` never held.
+started. ``ok`` is false where a pattern's own ``success_when`` never held.
 """
 
 from __future__ import annotations

@@ -91,10 +91,13 @@ class Command(RegistryCommand):
         parser.add_argument("--seed", type=int, default=1, help="of the self-check")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self.ok = True
         try:
             super().handle(*args, **options)
         except (ExecutionError, PlanInvalid) as error:
             self.refuse(_as_registry(error), as_json=options["json"])
+        if not self.ok:
+            sys.exit(1)
 
     def act(self, **options: Any) -> dict[str, Any]:
         if options["self_check"]:
@@ -109,9 +112,23 @@ class Command(RegistryCommand):
             trial = Trial.objects.select_related("control__pattern__owner", "candidate__pattern__owner").get(
                 pk=trial.pk
             )
-        if options["report"] and trial.status == "decided":
-            Path(options["report"]).write_bytes(bytes(trial.report.data))
-        return {"ok": True, **trial_facts.trial_detail(trial), "report_file": options["report"] or None}
+        written = self.write_report(trial, options["report"])
+        self.ok = options["detach"] or trial.status == "decided"
+        return {"ok": self.ok, **trial_facts.trial_detail(trial), "report_file": written}
+
+    def write_report(self, trial: Trial, path: str) -> str | None:
+        """The report of a decided trial, where a file was named."""
+        if not path or trial.status != "decided":
+            return None
+        try:
+            Path(path).write_bytes(bytes(trial.report.data))
+        except OSError as error:
+            # The verdict stands all the same; it is fetched again with --trial.
+            reason = error.strerror or "it cannot be written"
+            raise InvalidRequest(
+                "report", f"{path}: {reason}; the trial is decided: verify --trial {trial.pk} --report FILE"
+            ) from None
+        return path
 
     # ------------------------------------------------------------ steering
 
@@ -210,6 +227,7 @@ class Command(RegistryCommand):
         found = self_check(
             trials=max(options["trials"], 1), seed=options["seed"], profile=options["profile"] or "standard"
         )
+        self.ok = found.good
         return {
             "ok": found.good,
             "type_i_error": found.type_i_error,

@@ -13,6 +13,7 @@ import getpass
 import json
 import os
 from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -299,7 +300,7 @@ def _prepared_lines(answer: dict[str, Any]) -> list[str]:
     return [f"{answer['version']} stands in {answer['out']}; sign it where the key is: `author sign {answer['out']}`."]
 
 
-_SAID = {
+_SAID: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     **dict.fromkeys(("create", "show", "rotate"), _key_lines),
     **dict.fromkeys(("sign", "withdraw"), _signed_lines),
     "prepare": _prepared_lines,

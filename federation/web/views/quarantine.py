@@ -171,7 +171,7 @@ def decide(request: HttpRequest, item_id: int, what: str) -> HttpResponse:
     titles = {
         "approve": _("Admit this object"),
         "reject": _("Reject this object"),
-        "block": _("Refuse everything of this author"),
+        "block": _("Block this author"),
     }
     waiting = QuarantineItem.objects.filter(statement__signer=row.statement.signer, state__in=_refusable())
     context = {

@@ -23,7 +23,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from hub.demo_nodes import PATIENCE_SECONDS, DemoNode, StepFailed, be_hands
+from hub.management.demo_nodes import PATIENCE_SECONDS, DemoNode, StepFailed, be_hands
 
 SHADOW_INPUTS = 24  # proposals that both versions are tried on
 POLL_SECONDS = 0.5
@@ -76,7 +76,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--keep", action="store_true", help="leave the folder for a look")
-        parser.add_argument("--hands", action="store_true", help=SUPPRESS)  # see hub.demo_nodes
+        parser.add_argument("--hands", action="store_true", help=SUPPRESS)  # see hub.management.demo_nodes
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["hands"]:

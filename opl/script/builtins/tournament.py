@@ -121,15 +121,16 @@ def elo(_context: Context, ratings: Any, result: Any, k: Any = 32) -> dict[str, 
     """
     The ratings after a game, or after a list of games.
 
-    A game is `{winner, loser}`, with `draw: true` for a draw, or `{a, b, score}`
-    with a's score 0..1. Who has no rating yet starts at 1500; `k` is the most
+    A game is `{winner, loser}`, with `draw: true` for a draw, `{a, b, score}` with
+    a's score 0..1, or the pair `[winner, loser]`. Who has no rating yet starts at 1500; `k` is the most
     that one game can move.
     """
     if ratings is not None and type(ratings) is not dict:
         raise TypeMismatch(f"ELO needs ratings as an object of numbers, not {with_article(ratings)}")
     step = number_argument("ELO", k)
     table: dict[str, Any] = dict(ratings or {})
-    for each in result if type(result) is list else [result]:
+    single = type(result) is not list or (len(result) == 2 and all(type(each) is str for each in result))
+    for each in [result] if single else result:
         first, second, score = game("ELO", each)
         a, b = (number_argument("ELO", table.get(name, _START_RATING)) for name in (first, second))
         expected = 1 / (1 + 10 ** max(-300, min(300, (b - a) / 400)))
@@ -146,6 +147,8 @@ def game(name: str, value: Any) -> tuple[str, str, float]:
     Raises:
         TypeMismatch, BadArgument: no game.
     """
+    if type(value) is list and len(value) == 2:
+        value = {"winner": value[0], "loser": value[1]}
     if type(value) is not dict:
         raise TypeMismatch(f"{name} needs a game {{winner, loser}} or {{a, b, score}}, not {with_article(value)}")
     if value.get("winner") is not None and value.get("loser") is not None:

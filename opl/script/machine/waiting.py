@@ -92,7 +92,7 @@ def _await(
         sources = _sources(where(f), place) if where is not None else None
         seconds = duration(f, limit(f), place) if limit is not None else None
         count = _replies(wanted(f), place) if wanted is not None else None
-        wait = {
+        wait: dict[str, Any] = {
             "kind": "await",
             "sources": sources,
             "mode": mode,

@@ -12,16 +12,18 @@ from django.urls import reverse
 from django.utils.http import parse_etags
 
 from registry.discovery.recommend import similar
-from registry.models import ChannelMove, Comment, Pattern, PatternVersion, Rating
+from registry.models import ChannelMove, Comment, Pattern, PatternVersion, Rating, Source
+from registry.services import analytics
 from registry.services import lineage as lineage_service
 from registry.web import facts
 from registry.web.charts.lineage import Edge, Node, lineage_graph
 from registry.web.drawing import script_flow
 from registry.web.forms.feedback import CommentForm, RatingForm
 from registry.web.highlight import language_of
+from registry.web.marks import Evidence
 from registry.web.pages import find_pattern, find_version, pattern_context
 from registry.web.problems import stored_problems
-from registry.web.proof import evidence_of
+from registry.web.proof import evidence_of, line
 
 MAX_DRAWN = 60
 
@@ -99,17 +101,29 @@ def versions(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     for row in rows:
         row.pattern = pattern
     channels = list(pattern.channels.select_related("version").order_by("name"))
+    rates = analytics.rates_by_version(pattern)
     moves = ChannelMove.objects.filter(channel__pattern=pattern)
     context = pattern_context(request, pattern, version, "versions")
     context |= {
         "versions": [
-            {"row": row, "channels": [item for item in channels if item.version_id == row.pk]} for row in rows
+            {
+                "row": row,
+                "channels": [item for item in channels if item.version_id == row.pk],
+                "evidence": _measured(rates.get(row.pk, {})),
+            }
+            for row in rows
         ],
         "channels": channels,
         "moves": moves.select_related("channel", "from_version", "to_version", "moved_by")[:30],
         "can_administer": pattern.owner.can_administer(request.user),
     }
     return render(request, "registry/pattern/versions.html", context)
+
+
+def _measured(rates: Mapping[str, Any]) -> list[Evidence]:
+    """How a version did here: measured, else simulated; nothing where it never ran."""
+    found = [line(source, rates[source]) for source in (Source.MEASURED, Source.SIMULATED) if source in rates]
+    return [evidence for evidence in found if evidence.runs][:1]
 
 
 def version_page(request: HttpRequest, owner: str, name: str, version: str) -> HttpResponse:

@@ -228,3 +228,41 @@ class TestSteering:
         code, out, err = run(*words)
 
         assert code == 1 and wrong[1].split("=")[0].split(",")[0] in out + err
+
+
+class TestExitCode:
+    def test_is_1_where_there_is_no_verdict(self, root: User, inputs: str) -> None:
+        words = ("verify", str(good_on(9)), "--against", str(good_on(4)), "--inputs", inputs, "--json")
+
+        code, out, _ = run(*words, "--cost-usd", "0")
+
+        assert (code, json.loads(out)["ok"], json.loads(out)["status"]) == (1, False, "cancelled")
+
+    def test_is_0_for_a_trial_that_is_left_to_the_workers(self, root: User, inputs: str) -> None:
+        words = ("verify", str(good_on(9)), "--against", str(good_on(4)), "--inputs", inputs, "--detach")
+
+        assert run(*words)[0] == 0
+
+    def test_is_1_where_the_report_cannot_be_written_and_the_verdict_is_not_lost(
+        self, root: User, inputs: str, tmp_path: Path
+    ) -> None:
+        words = ("verify", str(good_on(9)), "--against", str(good_on(4)), "--inputs", inputs, "--profile", "quick")
+
+        code, _, err = run(*words, "--report", str(tmp_path / "nowhere" / "report.json"))
+
+        trial = Trial.objects.get()
+        assert code == 1 and "nowhere" in err and f"--trial {trial.pk}" in err and trial.status == "decided"
+        again = run("verify", "--trial", str(trial.pk), "--report", str(tmp_path / "report.json"))
+        assert again[0] == 0 and run("recheck", str(tmp_path / "report.json"))[0] == 0
+
+    def test_is_1_where_the_self_check_does_not_hold(self, root: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        from execution.management.commands import verify
+        from execution.shadow.selfcheck import Check, SelfCheck
+
+        bad = Check(name="A/A", promoted=0.5, pairs=10.0, bound=0.02, at_least=False, good=False)
+        found = SelfCheck(checks=(bad,), type_i_error=0.5, power=0.0, trials=10, seconds=0.1)
+        monkeypatch.setattr(verify, "self_check", lambda **_: found)
+
+        code, out, _ = run("verify", "--self-check", "--json")
+
+        assert (code, json.loads(out)["ok"], json.loads(out)["type_i_error"]) == (1, False, 0.5)

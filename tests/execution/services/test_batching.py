@@ -304,7 +304,7 @@ def killed(trial: Trial, clock: Clock, place: str, time: int = 1) -> None:
                     clock.forward(30)
     finally:
         faults.hook = None
-        worker.stopping.set()
+        worker._ended.set()
         worker.lane.stop()
         hints.forget(worker.hint)
         forget()

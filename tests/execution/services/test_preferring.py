@@ -307,7 +307,7 @@ class TestCrash:
                 crashes += 1
             finally:
                 faults.hook = None
-                worker.stopping.set()  # its heart stops; nothing is given back
+                worker._ended.set()  # its heart stops; nothing is given back
                 hints.forget(worker.hint)
                 forget()
             clock.now += 10_000

@@ -19,6 +19,7 @@ from execution.shadow.recheck import recheck
 from registry.models import Channel, Pattern, PatternVersion, User
 from registry.services import channels
 from tests.execution.factories import NOW, make_run, make_user
+from tests.execution.services.test_promoting import across
 from tests.execution.trials import GOOD_ON, PLAIN, carry_out, good_on, make_trial, next_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -492,6 +493,19 @@ class TestAdoption:
         assert b"Since its adoption" in answer.content
         assert b">Adopt<" not in answer.content
 
+    def test_of_another_pattern_s_candidate_says_which_version_its_text_becomes(
+        self, client: Client, stage: Stage
+    ) -> None:
+        trial, owner = across()
+        client.force_login(owner)
+
+        dialog = shown(client, f"/trials/{trial.pk}/adopt/")
+        answer = client.post(f"/trials/{trial.pk}/adopt/", {"share": "10"}, follow=True)
+
+        assert "becomes version 1.1.0" in dialog and "vote-two@1.0.0" in dialog
+        assert f"of {trial.control.pattern} is 1.1.0 now.".encode() in answer.content
+        assert Channel.objects.get(pattern=trial.control.pattern, name="stable").version.published_via == "web"
+
     def test_the_watch_has_a_page_and_ends_as_a_whole(self, client: Client, stage: Stage) -> None:
         trial = stage.decided(backend="plain")
         client.post(f"/trials/{trial.pk}/adopt/", {"share": "10"})
@@ -532,14 +546,24 @@ class TestAdoption:
         assert b"adopts its candidate" in answer.content
         assert Channel.objects.get(pattern=stage.old.pattern, name="stable").version == stage.old
 
-    def test_a_winner_that_cannot_be_adopted_says_why(self, client: Client, stage: Stage) -> None:
+    def test_a_winner_of_another_pattern_says_what_its_adoption_does(self, client: Client, stage: Stage) -> None:
         fork = good_on(9, owner=stage.stranger.own_owner, name="fork")
         trial = carry_out(make_trial(stage.old, fork, 80, user=stage.owner))
+
+        page = re.sub(r"\s+", " ", shown(client, f"/trials/{trial.pk}/adopt/"))
+
+        assert "grace/fork@1.0.0 is another pattern" in page
+        assert "published as the next version of ada/vote" in page
+
+    def test_a_winner_that_cannot_be_adopted_says_why(self, client: Client, stage: Stage) -> None:
+        # A candidate of another pattern is taken over (decision 0117); one that was yanked is not.
+        trial = stage.decided()
+        PatternVersion.objects.filter(pk=stage.new.pk).update(yanked_at=NOW, yank_reason="it leaks")
 
         page = shown(client, f"/trials/{trial.pk}/")
 
         assert "It cannot be adopted as it is" in page
-        assert "grace/fork@1.0.0 is no version of ada/vote" in page
+        assert "ada/vote@1.1.0 was yanked: it leaks" in page
 
 
 class TestWhoMaySee:

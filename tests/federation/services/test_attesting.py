@@ -32,8 +32,9 @@ from federation.protocol.statement import Statement as Signed
 from federation.protocol.tiers import Tier
 from federation.services import attesting, identities, statistics, storing, ticking, trusting, trying
 from federation.web import origin_facts
+from registry.discovery import voices
 from registry.models import DailyRollup, Pattern, PatternVersion, Source
-from registry.services import analytics, attested
+from registry.services import analytics
 from tests.execution.shadow.builders import noisy_pairs, setting
 from tests.execution.trials import carry_out, good_on, make_trial
 from tests.federation import makers
@@ -431,7 +432,7 @@ class TestAttestedUsage:
         self, make_remote: Callable[..., Remote], version: PatternVersion, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self.claim(make_remote(tier=Tier.OWN), version)
-        monkeypatch.setattr(attested, "NODE_WEIGHTS", [])
+        monkeypatch.setattr(voices, "NODE_WEIGHTS", [])
 
         assert analytics.evidence_of(version).attested.runs == 0
 

@@ -20,7 +20,6 @@ from tests.federation import makers
 from tests.federation.conftest import Remote
 from tests.registry import factories
 
-HONEST = (sys.executable, "-m", "federation.services.examining")
 DYING = (sys.executable, "-m", "tests.federation.services.child_that_dies")
 SECRET = "ghp_" + "a1B2" * 10
 
@@ -36,8 +35,8 @@ def arrive(remote: Remote, *statements: Statement) -> None:
         accepting.accept(lines, peer=remote.row, now=timezone.now())
 
 
-def examined(payloads: Sequence[bytes], command: Sequence[str]) -> list[examining.Examined]:
-    with examining.examiner(waiting=10**6, command=command) as begin:
+def examined(payloads: Sequence[bytes]) -> list[examining.Examined]:
+    with examining.examiner(waiting=10**6) as begin:
         return list(begin(payloads)())
 
 
@@ -46,16 +45,19 @@ class TestChildren:
         monkeypatch.setattr(examining, "CHUNK", 2)
         payloads = [each.envelope.payload for each in releases(remote, "plain", SECRET, "more", "last", "end")]
 
-        found = examined(payloads, HONEST)
+        found = examined(payloads)
 
         assert found == [examining.examine(payload) for payload in payloads]
         assert [each.looked is not None and each.looked.holds for each in found] == [False, True, False, False, False]
 
     @pytest.mark.parametrize("text", ["kills its reader", "takes for ever"])
-    def test_that_die_over_a_text_refuse_it_and_no_other(self, remote: Remote, text: str) -> None:
+    def test_that_die_over_a_text_refuse_it_and_no_other(
+        self, remote: Remote, text: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(examining, "COMMAND", DYING)
         payloads = [each.envelope.payload for each in releases(remote, "before", text, "after", "later")]
 
-        found = examined(payloads, DYING)
+        found = examined(payloads)
 
         assert [each.refused for each in found] == ["", examining.FATAL, "", ""]
 
@@ -75,7 +77,7 @@ class TestChildren:
         assert done.stdout.strip() == "[]"
 
     def test_end_with_the_process_that_started_them(self) -> None:
-        child = subprocess.Popen(HONEST, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        child = subprocess.Popen(examining.COMMAND, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         assert child.stdin is not None
 
         child.stdin.close()
@@ -89,8 +91,7 @@ class TestScanWaiting:
     ) -> None:
         arrive(remote, *releases(remote, "before", "kills its reader", "after"))
         monkeypatch.setattr(examining, "CHILDREN_FROM", 1)
-        monkeypatch.setattr(examining.examiner, "__kwdefaults__", None, raising=False)
-        monkeypatch.setattr(examining.examiner.__wrapped__, "__kwdefaults__", {"command": DYING})
+        monkeypatch.setattr(examining, "COMMAND", DYING)
 
         assert screening.scan_waiting(now=timezone.now(), most=100) == 3
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from registry.discovery import voices
 from registry.discovery.recommend import recommend
 from registry.models import DailyRollup, PatternVersion, Source, User
 from tests.registry.factories import NOW, make_user, make_version, record_runs
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All nodes count whole, but one that nobody trusts."""
+    monkeypatch.setattr(voices, "NODE_WEIGHTS", [lambda names: {name: float(name != "stranger") for name in names}])
 
 
 @pytest.fixture
@@ -56,6 +63,13 @@ class TestPeers:
         # 2 of 20 of our own refute the claim: what is left of it moves nothing.
         own = (2 + 4 * (3 / 22)) / 24
         assert before > 0.8 and after == pytest.approx(own, abs=0.01)
+
+    def test_that_nobody_trusts_are_not_heard(self, ada: User) -> None:
+        praised = make_version("praised", user=ada)
+        before = recommend(context={}, user=ada)[0].expected
+        claimed(praised, 100, 100, operator="stranger")
+
+        assert recommend(context={}, user=ada)[0].expected == before
 
     def test_have_one_voice_for_each_operator(self, ada: User) -> None:
         praised = make_version("praised", user=ada)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.test import Client
 
 from registry.models import Channel, Pattern
+from tests.registry.factories import record_runs
 from tests.registry.web.conftest import World
 
 PROMOTE = "/patterns/ada/vote/versions/1.0.0/promote/"
@@ -86,3 +87,15 @@ class TestProtect:
 
         as_owner.post("/patterns/ada/vote/channels/stable/protect/", {"protected": "no"})
         assert not Channel.objects.get(pattern__name="vote", name="stable").is_protected
+
+
+class TestVersions:
+    def test_show_how_each_did_measured_before_simulated(self, client: Client, world: World) -> None:
+        record_runs(world.first, 3, 9, source="simulated")
+
+        page = client.get("/patterns/ada/vote/versions/").content.decode()
+
+        measured, simulated = page.index("10 runs"), page.index("12 runs")
+        assert measured < simulated
+        assert page.count('class="evidence measured"') == 1
+        assert page.count('class="evidence simulated"') == 1
