@@ -129,8 +129,10 @@ class Storm:
         before = member.look()
         member.put_database(self.rng.choice(self.copies[member.name][-3:]))
         elsewhere = [each.look() for each in self.fleet.members.values()]
-        mine = {each.digest for each in self.published if each.node == member.name}
-        self.may_be_gone |= {digest for digest in mine if not any(digest in seen.releases for seen in elsewhere)}
+        # Gone is what stands in no database any more, whoever published it; what is in one has to reach all.
+        here = {digest for seen in elsewhere for digest in (*seen.releases, *seen.withdrawn)}
+        here |= {row[3] for seen in elsewhere for row in seen.standing}
+        self.may_be_gone |= {each.digest for each in self.published} - here
         # A withdrawal that nobody else has heard of is forgotten with the database that held it.
         known = {digest for seen in elsewhere for _, digest in seen.told_withdrawn}
         self.withdrawn -= (before.withdrawn | {digest for _, digest in before.told_withdrawn}) - known
