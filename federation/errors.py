@@ -8,6 +8,7 @@ What can go wrong around peers, split by whose fault it is.
     ├── PeerMisbehaved                 a verified answer breaks the protocol
     ├── NotFederable                   a document that no statement can carry
     ├── ImpossibleStep                 an event that does not apply to an object in quarantine
+    ├── CursorMoved                    another exchange with this peer moved on meanwhile
     └── Unable                         what a person asked for here cannot be done
         ├── NoKeyring                  there is no key to encrypt signing keys with
         ├── NoIdentity                 this hub has no node identity yet

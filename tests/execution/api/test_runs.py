@@ -216,7 +216,7 @@ class TestBackends:
     def test_lists_those_that_can_answer(self, api: Api) -> None:
         names = [one["name"] for one in api.client.get("/api/v1/backends").json()["results"]]
 
-        assert names == ["simulated"]
+        assert names == ["simulated", "watchable"]
 
 
 class TestPublishing:
