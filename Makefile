@@ -14,13 +14,16 @@ help: ## list the commands
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch .venv
 
-.PHONY: run test check docs demo bench lock format
+.PHONY: run test chaos check docs demo bench lock format
 run: .venv ## set up everything and start the hub: web and workers, SQLite, no key needed
 	@$(BIN)/python manage.py serve --setup
 
 test: .venv ## run every test (T=path::name for some, DB=postgres for PostgreSQL)
 	@$(BIN)/python -m tests.servers install
 	@$(if $(filter postgres,$(DB)),$(BIN)/python -m tests.servers postgres -- )$(BIN)/python -m pytest $(if $(T),$(T),-n 2 --dist worksteal)
+
+chaos: .venv ## twenty bad days of three federated nodes over real HTTP, some minutes
+	@HTTP_CHAOS=1 $(BIN)/python -m pytest -n 2 tests/federation/chaos
 
 format: .venv ## put the code into its usual form
 	$(BIN)/ruff check --fix-only --quiet .
