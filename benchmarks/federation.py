@@ -94,7 +94,7 @@ class Node:
 
 
 def measure() -> list[Row]:
-    with tempfile.TemporaryDirectory(prefix="bench-federation-") as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-federation-", ignore_cleanup_errors=True) as folder:
         base = Path(folder)
         return [*_sync(base), *_others(base), *_reconcile()]
 
