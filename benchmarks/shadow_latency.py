@@ -144,7 +144,7 @@ def node() -> None:
         for worker in workers:
             worker.terminate()
         for worker in workers:
-            worker.wait(20)
+            worker.wait(40)  # a soft stop waits for the hanging candidate a while
     print(json.dumps(blocks))
 
 
