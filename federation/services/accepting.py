@@ -27,7 +27,6 @@ from federation.models import DeadLetter, Peer, QuarantineItem, QuarantineStep, 
 from federation.protocol import acceptance, feed, statement
 from federation.protocol.acceptance import Accepted, Duplicate, UsageKey
 from federation.protocol.feed import BadLine, Line
-from federation.protocol.kinds import WITHDRAWALS
 from federation.protocol.problems import Refused
 from federation.protocol.quarantine import Event, State
 from federation.protocol.root import Chain
@@ -293,10 +292,11 @@ class _Act:
     def _follow(self, judgements: Sequence[Accepted]) -> None:
         """Consequences, for those few statements that have any."""
         texts = [judged.statement.subject.sha256 for judged in judgements if judged.statement.kind == "release"]
-        # By the text, not by the statement: a release may have a twin that was withdrawn.
-        withdrawals = Statement.objects.filter(kind__in=WITHDRAWALS, target=OuterRef("statement_id"))
-        withdrawn = Statement.objects.filter(kind="release", subject_digest__in=bulk.among(texts))
-        gone = set(withdrawn.filter(Exists(withdrawals)).values_list("subject_digest", flat=True)) if texts else set()
+        # By the text, not by the statement: a release may have a twin that was withdrawn. Asked so that SQLite goes by
+        # the texts and by the targets; with the kinds named it would read through all releases for every page.
+        withdrawals = Statement.objects.filter(target=OuterRef("statement_id")).exclude(target="")
+        withdrawn = Statement.objects.filter(Exists(withdrawals), subject_digest__in=bulk.among(texts))
+        gone = set(withdrawn.values_list("subject_digest", flat=True)) if texts else set()
         for judged in judgements:
             read = judged.statement
             if read.kind != "release" or judged.contradicts is not None or read.subject.sha256 in gone:
