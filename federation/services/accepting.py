@@ -31,8 +31,9 @@ from federation.protocol.problems import Refused
 from federation.protocol.quarantine import Event, State
 from federation.protocol.root import Chain
 from federation.protocol.tiers import RULES, Reannounce
-from federation.services import blocking, bulk, consequences, identities, storing
+from federation.services import blocking, bulk, consequences, identities, proving, storing
 from federation.services.identities import chain_of
+from federation.services.proving import Proofs, Prover
 
 # Refusals that end when something about the signer changes; a dead letter remembers whom it waits for.
 _WAITS = frozenset({"unknown-key", blocking.CODE})
@@ -144,6 +145,7 @@ def accept(
     peer: Peer | None,
     now: datetime,
     examine: Callable[[statement.Statement], None] | None = None,
+    prover: Prover | None = None,
 ) -> list[Outcome]:
     """
     Judge and store lines of a peer (None: of a bundle); call it inside a transaction.
@@ -152,12 +154,17 @@ def accept(
         examine: a further look at each release before it counts as accepted;
             raises Refused. A push reads the document at once, a pull leaves it
             to the scan.
+        prover: checks signatures meanwhile; without it all are checked here.
     """
+    under_way = prover.begin(lines) if prover is not None else None
     act = _Act(peer=peer, now=now, own=identities.node().node_id, examine=examine)
     reads = [_read(line) for line in lines]
     act.known = PageKnowledge.of([read for _, read, _ in reads if read is not None])
+    act.proven = under_way() if under_way is not None else proving.NOTHING
     outcomes = [act.take(*each) for each in reads]
     act.store()
+    if prover is not None:
+        prover.learn(act.known.chains.values(), lines=len(lines))
     return outcomes
 
 
@@ -190,6 +197,7 @@ class _Act:
     own: str
     examine: Callable[[statement.Statement], None] | None
     known: PageKnowledge = field(default_factory=PageKnowledge)
+    proven: Proofs = proving.NOTHING
     blocked: frozenset[str] = field(default_factory=blocking.blocked)
     accepted: list[tuple[Accepted, tuple[str, ...]]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
@@ -204,7 +212,7 @@ class _Act:
         try:
             if self._is_blocked(read):
                 raise blocking.refusal(read.signer)
-            judged = self._of_the_erased(read) or acceptance.judge(line, self.known, read=read)
+            judged = self._of_the_erased(read) or acceptance.judge(line, self.known, read=read, proven=self.proven)
             if isinstance(judged, Accepted) and read.kind == "release" and self.examine is not None:
                 self.examine(read)
         except Refused as refusal:
