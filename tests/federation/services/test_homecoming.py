@@ -14,7 +14,16 @@ from federation.models import PeerKey, QuarantineItem, SharedVersion, Statement,
 from federation.protocol import feed
 from federation.protocol.quarantine import State
 from federation.protocol.tiers import Tier
-from federation.services import accepting, identities, quarantining, screening, sharing, syncing, ticking, trying
+from federation.services import (
+    accepting,
+    identities,
+    quarantining,
+    screening,
+    sharing,
+    standing,
+    ticking,
+    trying,
+)
 from federation.services.trusting import Peer
 from registry.models import Owner, PatternVersion
 from registry.services import publishing, yanking
@@ -226,14 +235,14 @@ class TestALeaseTakenUnderAWrongClock:
     def test_does_not_keep_a_peer_busy(self, remote: Remote) -> None:
         Peer.objects.update(busy_until=NOW() + self.AHEAD)
 
-        assert syncing.claim(remote.row, now=NOW())
+        assert standing.claim(remote.row, now=NOW())
 
     def test_of_today_is_respected(self, remote: Remote) -> None:
         ThisNode.objects.update(ticking_until=NOW() + timedelta(seconds=20))
         Peer.objects.update(busy_until=NOW() + timedelta(seconds=20))
 
         assert not ticking._take_lease(NOW())
-        assert not syncing.claim(remote.row, now=NOW())
+        assert not standing.claim(remote.row, now=NOW())
 
     def test_nor_does_a_wait_of_forty_days(self, remote: Remote) -> None:
         Peer.objects.update(next_try_at=NOW() + self.AHEAD, base_url="https://south.example")
