@@ -94,7 +94,7 @@ class Statement(models.Model):
             "sig": self.signatures,
             "via": self.via,
         }
-        return strictjson.dumps(members)
+        return strictjson.dumps_plain(members)
 
     def to_json(self) -> dict[str, Any]:
         """The complete DSSE form."""
