@@ -22,7 +22,7 @@ from django.db.models import F
 
 from federation import transport
 from federation.errors import FederationError, PeerMisbehaved, PeerRefused, SwitchedOff, TransportFailure, Unable
-from federation.models import DayUse, Peer, Statement, day_of
+from federation.models import DayUse, Peer, Statement, ThisNode, day_of
 from federation.protocol import limits, session
 from federation.protocol.exchange import (
     AheadTransport,
@@ -74,15 +74,15 @@ def sync(
     """
     report = Report(peer=peer)
     try:
-        standing.judge_ready(peer)
+        node = standing.judge_ready(peer)
         if carrier is None:
             _look_again(peer, now)
         try:
-            _pull(peer, carrier, report, now=now, progress=progress)
+            _pull(peer, carrier, report, now=now, progress=progress, node=node)
         except TransportFailure as failure:
             if "unknown key" not in failure.reason or carrier is not None or not trusting.refresh_roots(peer, now=now):
                 raise
-            _pull(peer, None, report, now=now, progress=progress)
+            _pull(peer, None, report, now=now, progress=progress, node=node)
     except CursorMoved:
         pass
     except (TransportFailure, PeerRefused, PeerMisbehaved, SwitchedOff, Unable) as error:
@@ -92,12 +92,14 @@ def sync(
     return report
 
 
-def _pull(peer: Peer, carrier: Transport | None, report: Report, *, now: datetime, progress: Progress) -> None:
+def _pull(
+    peer: Peer, carrier: Transport | None, report: Report, *, now: datetime, progress: Progress, node: ThisNode
+) -> None:
     if carrier is not None:
-        pull(peer, carrier, report, now=now, progress=progress)
+        pull(peer, carrier, report, now=now, progress=progress, node=node)
         return
     with transport.ReadingAhead(trusting.connect(peer)) as through, proving.prover() as prover:
-        pull(peer, through, report, now=now, progress=progress, ahead=through, prover=prover)
+        pull(peer, through, report, now=now, progress=progress, ahead=through, prover=prover, node=node)
 
 
 def _look_again(peer: Peer, now: datetime) -> None:
@@ -119,6 +121,7 @@ def pull(
     progress: Progress = standing.silent,
     ahead: AheadTransport | None = None,
     prover: Prover | None = None,
+    node: ThisNode | None = None,
 ) -> Summary:
     """
     Read a peer's feed to its end, after a reset by comparing sets first.
@@ -126,8 +129,9 @@ def pull(
     Args:
         ahead: ``through`` once more, where it may fetch while lines are stored.
         prover: checks signatures of large pages meanwhile.
+        node: this node's row, where it is at hand.
     """
-    node = identities.node()
+    node = node or identities.node()
     own = node.node_id
     expected: list[Cursor | None] = [peer.cursor]
     returned: list[str] = []  # ids that were not here
