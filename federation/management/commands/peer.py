@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from federation.errors import FederationError
+from federation.errors import FederationError, WrongFingerprint
 from federation.management.output import FederationCommand
 from federation.models import Peer, Statement
 from federation.protocol.tiers import Tier
@@ -65,9 +65,7 @@ class Command(FederationCommand):
     def _approve(self, options: dict[str, Any]) -> dict[str, Any]:
         peer = trusting.find(options["peer"])
         if options["fingerprint"] and options["fingerprint"].split() != trusting.fingerprint(peer).split():
-            raise CommandError(
-                f"its fingerprint is {trusting.fingerprint(peer)!r}, not what you were told", returncode=1
-            )
+            raise WrongFingerprint(options["fingerprint"], trusting.fingerprint(peer))
         tier = Tier(options["tier"]) if options["tier"] is not None else DEFAULT_TIER
         now, user = timezone.now(), self.person(options["user"])
         trusting.set_tier(peer, tier, now=now, user=user, reason=options["reason"])
