@@ -50,7 +50,7 @@ class Knowledge(Protocol):
         """All accepted releases of one (author, name, version)."""
 
     def parents_of(self, digests: list[str]) -> Iterable[str]:
-        """The parents that the known releases of these source digests name."""
+        """The parents that the known releases of these source digests name, further ancestors where that is cheaper."""
 
     def usage(self, key: UsageKey) -> Mapping[str, Any] | None:
         """The predicate of the newest usage claim under this key."""

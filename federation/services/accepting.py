@@ -24,7 +24,7 @@ from django.db.models import Exists, OuterRef
 from django.db.models.expressions import RawSQL
 
 from federation.models import DeadLetter, Peer, QuarantineItem, QuarantineStep, ReleaseParent, Statement, UsageClaim
-from federation.protocol import acceptance, feed, statement
+from federation.protocol import acceptance, feed, lineage, statement
 from federation.protocol.acceptance import Accepted, Duplicate, UsageKey
 from federation.protocol.feed import BadLine, Line
 from federation.protocol.problems import Refused
@@ -121,8 +121,8 @@ class PageKnowledge:
         return self.by_key.get(key, ())
 
     def parents_of(self, digests: list[str]) -> Iterable[str]:
-        yield from ReleaseParent.objects.filter(child_digest__in=bulk.among(digests)).values_list(
-            "parent_digest", flat=True
+        yield from bulk.ancestors(
+            ReleaseParent, "child_digest", "parent_digest", digests, most=lineage.MOST_ANCESTORS + 1
         )
         for digest in digests:
             yield from self.parents.get(digest, ())
