@@ -17,7 +17,7 @@ from execution import telemetry
 from execution.agents import roster
 from execution.agents.base import Answer
 from execution.errors import AgentError
-from execution.models import RunAgent, hot
+from execution.models import Effect, RunAgent, hot
 from execution.models.stored import load_many
 from execution.services import asking, budgeting, faults, hints, sessions
 from execution.services.asking import Delivery, Reply
@@ -163,7 +163,10 @@ def end_for_budget(delivery: Delivery, refusal: budgeting.Refusal, now: int) -> 
     """The run ends: its budget does not cover what it asks next."""
     from execution.services import controlling
 
-    controlling.end_for_limit(run_id=delivery.run_id, limit=refusal.limit, allowed=refusal.allowed, now=now)
+    run_id, seq = delivery.run_id, delivery.seq
+    line = Effect.objects.filter(run_id=run_id, seq=seq).values_list("line", flat=True).first() or 0
+    reason = refusal.reason(seq)
+    controlling.end_for_limit(run_id=run_id, limit=refusal.limit, reason=reason, line=line, now=now)
 
 
 # ---------------------------------------------------------------- sending
