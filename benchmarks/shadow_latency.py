@@ -48,7 +48,39 @@ PARALLEL(limit: 500):
     EVENT completion:async {agent_id: "steady", prompt: "{{i}}"} AS answer
 RETURN n
 """,
+    "swelling": """
+STATE n = 0
+STATE held = MAP(RANGE(20000), i => RANDOM())
+PARALLEL(limit: 4):
+  FOREACH i IN RANGE(1000):
+    EVENT completion:async {agent_id: "steady", prompt: "{{i}}: {{held}}"} AS answer
+RETURN n
+""",
+    "spawning": """
+STATE n = 0
+PARALLEL(limit: 500):
+  FOREACH i IN RANGE(2000):
+    EVENT orchestration:start {pattern: "bench/child", inputs: {n: i}} AS answer
+RETURN n
+""",
+    "spinning": """
+STATE n = 0
+LOOP i FROM 1 TO 990000:
+  UPDATE n = n + 1
+RETURN n
+""",
+    "chattering": """
+STATE n = 0
+FOREACH i IN RANGE(9900):
+  EVENT note:taken {i: i, text: "the same thing said again and again, so that it is a row of some length"}
+RETURN n
+""",
 }
+CHILD = """
+STATE n = 0
+EVENT completion:async {agent_id: "steady", prompt: "{{n}}"} AS answer
+RETURN n
+"""
 
 
 class BenchAgents:
@@ -131,6 +163,7 @@ def node() -> None:
     workers = [_worker("runs"), _worker("trials")]
     blocks: dict[str, list[list[float]]] = {"none": [], **{name: [] for name in CANDIDATES}}
     try:
+        factories.make_version(CHILD, owner=factories.make_user("bench").own_owner, name="child")
         warm = factories.make_version(CONTROL)
         _block(warm)
         for _ in range(ROUNDS):
