@@ -3,9 +3,10 @@ Does a bad candidate delay anybody? A caller's latency with and without one besi
 
 Two workers as `serve` starts them (people's runs, and trials), one database. A
 live trial shadows every real run of the control with a candidate that hangs,
-that crashes, or that floods the hub with questions. Blocks of real runs with
-and without are interleaved, so that both see the same machine; the noise is
-how far two blocks without any candidate lie apart.
+that crashes, that floods the hub with questions, asks huge ones, starts
+hundreds of child runs, computes without a pause, or emits thousands of events.
+Blocks of real runs with and without are interleaved, so that both see the same
+machine; the noise is how far two blocks without any candidate lie apart.
 
     python -m benchmarks.shadow_latency
 """

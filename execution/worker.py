@@ -30,7 +30,7 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from execution.agents import roster
 from execution.errors import RunMoved
-from execution.services import advancing, batching, delivering, faults, hints, observing, pacing, reaping
+from execution.services import advancing, batching, delivering, faults, hints, observing, reaping, yielding
 from execution.services.asking import Delivery, Reply
 from execution.services.clock import now_ms
 from execution.services.drafting import Claim
@@ -143,7 +143,7 @@ class Worker:
         self._ended = threading.Event()
         self._beater: threading.Thread | None = None
         self._reaped_at = self._batched_at = 0
-        self._pace = pacing.Pace()
+        self._pace = yielding.Pace()
 
     # ------------------------------------------------------------ life
 

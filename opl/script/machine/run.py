@@ -3,7 +3,9 @@ One step of a run: inputs in, effects out.
 
 A ``Run`` is the live side of a state for the time of one step. Inputs are
 taken one after the other; after each, every branch that can go on goes on
-until it waits. So it makes no difference how a driver groups its inputs.
+until it waits. So it makes no difference how a driver groups its inputs; only
+where an input gives a ``turn`` does the run give way before, at the next place
+between two statements.
 
 Invariants: the state is plain JSON between steps; ``ready`` holds branches in
 the order in which they became able to go on; a branch that waits has ``pc`` at

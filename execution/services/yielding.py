@@ -22,6 +22,7 @@ from django.db import connection
 
 SHARE = 3.0  # stands by for so many times the turn: a quarter of the database's time is for trials then
 MOST_SECONDS = 0.05  # of one pause: a long computation held nobody's database
+DATA_VERSION = "PRAGMA data_version"
 BUSY_WRITES, BUSY_SECONDS = 3, 1.0  # others count as writing after so many changes within so long; heartbeats are fewer
 
 
@@ -29,9 +30,13 @@ class Pace:
     """How one thread's writing keeps out of the way; ask it after each turn."""
 
     def __init__(
-        self, *, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+        self,
+        *,
+        version: Callable[[], int | None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._clock, self._sleep = clock, sleep
+        self._read, self._clock, self._sleep = version or commits_of_others, clock, sleep
         self._version: int | None = None
         self._changes: deque[float] = deque(maxlen=BUSY_WRITES)
 
@@ -41,16 +46,18 @@ class Pace:
             self._sleep(min(SHARE * seconds, MOST_SECONDS))
 
     def others_write(self) -> bool:
-        """Whether other connections have been changing this SQLite database lately."""
-        if connection.vendor != "sqlite":
-            return False
-        with connection.cursor() as cursor:
-            # Grows with the commits of others, never with our own; costs microseconds.
-            cursor.execute("PRAGMA data_version")
-            version = int(cursor.fetchone()[0])
-        now = self._clock()
-        if version != self._version:
-            if self._version is not None:
-                self._changes.append(now)
-            self._version = version
+        """Whether other connections have been changing this database lately."""
+        version, now = self._read(), self._clock()
+        if self._version is not None and version != self._version:
+            self._changes.append(now)
+        self._version = version
         return len(self._changes) == BUSY_WRITES and now - self._changes[0] < BUSY_SECONDS
+
+
+def commits_of_others() -> int | None:
+    """A number that grows with the commits of other connections to this SQLite database; None for PostgreSQL."""
+    if connection.vendor != "sqlite":
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(DATA_VERSION)
+        return int(cursor.fetchone()[0])
