@@ -39,7 +39,7 @@ def claim(*, worker_id: int, room: int, now: int, run_id: int | None = None, que
     A question that a budget does not cover is not sent: it waits where other
     requests may still free what they hold, and ends its run otherwise.
     """
-    if room <= 0:
+    if room <= 0 or not _is_due(now):
         return []
     with transaction.atomic(), connection.cursor() as cursor:
         rows = _take_rows(cursor, worker_id, room, now, run_id, queue)
@@ -60,6 +60,15 @@ def claim(*, worker_id: int, room: int, now: int, run_id: int | None = None, que
         if not refusal.may_free:
             end_for_budget(delivery, refusal, now)
     return deliveries
+
+
+def _is_due(now: int) -> bool:
+    """Whether anything may be due. On SQLite a look keeps nobody waiting, and a transaction everybody."""
+    if connection.vendor != "sqlite":
+        return True
+    with hot.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM execution_effect WHERE due_at <= %s LIMIT 1", [now])
+        return cursor.fetchone() is not None
 
 
 _CLAIMED = "id, run_id, seq, epoch, attempts, key, name, agent_id, request, shape, timeout_seconds, expires_at"
