@@ -70,6 +70,7 @@ class Member:
     pid: int = 0  # of the node; 0 where it is dead
     node_id: str = ""
     kills: int = 0
+    logged: int = 0  # bytes of its log that belong to earlier schedules
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
@@ -170,6 +171,10 @@ class Member:
     def last_words(self) -> str:
         return (self.folder / "node.log").read_text("utf-8", "replace")[-3_000:]
 
+    def log_of_this_schedule(self) -> str:
+        """What it wrote since the storm began."""
+        return (self.folder / "node.log").read_bytes()[self.logged :].decode("utf-8", "replace")
+
     def control(self, what: str, **arguments: Any) -> Any:
         """Have the running node do something; None where it is dead, or dies meanwhile."""
         try:
@@ -256,6 +261,7 @@ class Fleet:
             member.kill()
             member.put_database(self.first[member.name])
             (member.folder / "federation-feed.json").unlink(missing_ok=True)
+            member.logged = (member.folder / "node.log").stat().st_size
             member.proxy.number = 0
             member.proxy.older.clear()
         for member in self.members.values():

@@ -27,6 +27,7 @@ _KEYID = re.compile(rb'keyid="([0-9a-f]{32})"')
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 UPSTREAM_SECONDS = 8.0
 LONGEST_HOLD_SECONDS = 0.25
+MOST_LOGGED = 20_000  # lines of one storm
 
 
 class Fault(StrEnum):
@@ -61,15 +62,24 @@ class Weather:
     is_bad: bool = False
     seen: Counter[Fault] = field(default_factory=Counter)
     passed: int = 0  # requests that any proxy has dealt with
+    log: list[str] = field(default_factory=list)  # what moves and proxies did in this storm, in order
+    began: float = 0.0  # by the monotonic clock
     _moved: threading.Condition = field(default_factory=threading.Condition)
 
     def begin(self, seed: int) -> None:
         """A new storm."""
-        self.seed, self.is_bad = seed, True
+        self.seed, self.is_bad, self.began = seed, True, time.monotonic()
+        self.log.clear()
 
     def clear(self) -> None:
         """The sun comes out: from now on everything passes."""
         self.is_bad = False
+        self.tell("the weather clears")
+
+    def tell(self, what: str) -> None:
+        """Write down what happened, with the seconds since the storm began; what goes on in calm is cut off at some point."""
+        if len(self.log) < MOST_LOGGED:
+            self.log.append(f"{time.monotonic() - self.began:8.3f} {what}")
 
     def fault(self, node: str, number: int) -> Fault:
         """What happens to the request of that number to that node."""
@@ -140,6 +150,8 @@ class Proxy:
         with self._lock:
             self.number += 1
             fault = self.weather.fault(self.node, self.number)
+        said = f"{self._caller(request)} asks {self.node} #{self.number}: {fault}: {request.partition(b' HTTP/')[0].decode('ascii', 'replace')}"
+        self.weather.tell(said)
         try:
             self._suffer(client, request, fault)
         finally:
@@ -155,6 +167,7 @@ class Proxy:
         answer = self.forward(request)
         if fault is Fault.DUPLICATED:
             answer = self.forward(request) or answer
+        self.weather.tell(f"{self.node} answers {self._caller(request)}: {told(answer)}")
         if answer is None or fault is Fault.ANSWER_LOST:
             return reset(client)
         older = self._remember(request, answer)
@@ -188,10 +201,13 @@ class Proxy:
     def _kill(self, fault: Fault, request: bytes) -> None:
         if fault is Fault.CALLEE_KILLED:
             self.kill(self.node)
-        if fault is Fault.CALLER_KILLED and (found := _KEYID.search(request)) is not None:
-            caller = self.names.get(found[1].decode())
-            if caller is not None:
-                self.kill(caller)
+        if fault is Fault.CALLER_KILLED and (caller := self._caller(request)) in self.names.values():
+            self.kill(caller)
+
+    def _caller(self, request: bytes) -> str:
+        """The node that signed the request; "somebody" where none did."""
+        found = _KEYID.search(request)
+        return self.names.get(found[1].decode(), "somebody") if found is not None else "somebody"
 
     def _remember(self, request: bytes, answer: bytes) -> bytes | None:
         """The last answer to the same request line; this one takes its place."""
@@ -231,6 +247,17 @@ def read_message(connection: socket.socket) -> bytes | None:
             return None
         body += part
     return head + b"\r\n\r\n" + body
+
+
+def told(answer: bytes | None) -> str:
+    """Status, size and cursor of an answer, for the log."""
+    if answer is None:
+        return "nothing"
+    status = answer[9:12].decode("ascii", "replace")
+    cursor = re.search(rb"\r\nopl-cursor: *([0-9a-f]{8})[0-9a-f]*(:\d+)", answer, re.IGNORECASE)
+    return f"{status}, {len(body_of(answer))} bytes" + (
+        f", cursor {(cursor[1] + cursor[2]).decode()}" if cursor else ""
+    )
 
 
 def body_of(message: bytes) -> bytes:

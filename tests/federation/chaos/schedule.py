@@ -64,7 +64,11 @@ class Storm:
         """The bad day."""
         self.fleet.begin(self.seed)
         for move in self.rng.choices(list(self.moves), list(self.moves.values()), k=MOVES):
-            move(self.fleet.members[self.rng.choice(NAMES)])
+            member = self.fleet.members[self.rng.choice(NAMES)]
+            before = Counter(self.done)
+            move(member)
+            took = ", ".join(self.done - before) or "nothing"
+            self.fleet.weather.tell(f"MOVE {move.__name__.strip('_')} of {member.name}: {took}")
             self.fleet.weather.wait(self.rng.randint(1, 4), at_most_seconds=0.1)
 
     def settle(self) -> None:
@@ -95,6 +99,7 @@ class Storm:
     def _publish_text(self, member: Member, text: Published) -> None:
         if member.control("publish", name=text.name, version=text.version, source=text.source) == text.digest:
             self.done["published"] += 1
+            self.fleet.weather.tell(f"{member.name} has {text.name} {text.version}, {text.digest[:12]}")
             self.published.append(text)
             self.may_be_gone.discard(text.digest)
 
@@ -106,6 +111,7 @@ class Storm:
             text = self.rng.choice(standing)
             if member.control("yank", name=text.name, version=text.version):
                 self.done["withdrawn"] += 1
+                self.fleet.weather.tell(f"{member.name} withdraws {text.name} {text.version}, {text.digest[:12]}")
                 self.withdrawn.add(text.digest)
 
     def _push(self, member: Member) -> None:
@@ -123,11 +129,14 @@ class Storm:
     def _back_up(self, member: Member) -> None:
         to = self.fleet.folder / f"{member.name}-{self.seed}-{len(self.copies[member.name])}.sqlite3"
         self.copies[member.name].append(member.copy_database(to))
+        self.done["backed up"] += 1
 
     def _restore(self, member: Member) -> None:
         member.kill()
         before = member.look()
-        member.put_database(self.rng.choice(self.copies[member.name][-3:]))
+        copy = self.rng.choice(self.copies[member.name][-3:])
+        self.fleet.weather.tell(f"{member.name} goes back to {copy.name}")
+        member.put_database(copy)
         elsewhere = [each.look() for each in self.fleet.members.values()]
         # Gone is what stands in no database any more, whoever published it; what is in one has to reach all.
         here = {digest for seen in elsewhere for digest in (*seen.releases, *seen.withdrawn)}

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.federation.chaos.evidence import kept_on_failure
 from tests.federation.chaos.fleet import Fleet, fleet
 from tests.federation.chaos.schedule import Storm
 
@@ -36,8 +37,9 @@ class TestThreeNodesOverHttp:
     def test_agree_after_a_bad_day(self, three: Fleet, seed: int) -> None:
         storm = Storm(three, seed)
 
-        storm.rage()
-        storm.settle()
+        with kept_on_failure(three):
+            storm.rage()
+            storm.settle()
+            storm.judge()
 
-        storm.judge()
         _done.update(storm.done)
