@@ -23,7 +23,16 @@ from typing import Any
 from django.db.models import Exists, OuterRef
 from django.db.models.expressions import RawSQL
 
-from federation.models import DeadLetter, Peer, QuarantineItem, QuarantineStep, ReleaseParent, Statement, UsageClaim
+from federation.models import (
+    Audience,
+    DeadLetter,
+    Peer,
+    QuarantineItem,
+    QuarantineStep,
+    ReleaseParent,
+    Statement,
+    UsageClaim,
+)
 from federation.protocol import acceptance, feed, statement
 from federation.protocol.acceptance import Accepted, Duplicate, UsageKey
 from federation.protocol.feed import BadLine, Line
@@ -31,8 +40,8 @@ from federation.protocol.kinds import WITHDRAWALS
 from federation.protocol.problems import Refused
 from federation.protocol.quarantine import Event, State
 from federation.protocol.root import Chain
-from federation.protocol.tiers import RULES, Reannounce
-from federation.services import blocking, bulk, consequences, identities, storing
+from federation.protocol.tiers import RULES, Reannounce, Tier
+from federation.services import blocking, bulk, consequences, homecoming, identities, storing
 from federation.services.identities import chain_of
 
 # Refusals that end when something about the signer changes; a dead letter remembers whom it waits for.
@@ -195,6 +204,7 @@ class _Act:
     accepted: list[tuple[Accepted, tuple[str, ...]]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     alive: list[str] = field(default_factory=list)  # keys of dead letters that are none any more
+    ours: dict[str, bool] = field(default_factory=dict)  # signer → whether its keys are at home here
 
     def take(self, line: Line | BadLine, read: statement.Statement | None, refused: Refused | None) -> Outcome:
         """One line: what becomes of it."""
@@ -281,13 +291,26 @@ class _Act:
         kind = judged.statement.kind
         if kind == "release" or self.peer is None:
             return False
+        if self._is_ours(judged.statement.signer):
+            return True  # it was announced from here before, and this database has lost it
         if kind == "equivocation":
             return True  # proves itself, and warns
         return RULES[self.peer.trust].reannounce is Reannounce.YES
 
+    def _is_ours(self, signer: str) -> bool:
+        if signer not in self.ours:
+            self.ours[signer] = homecoming.is_ours(signer)
+        return self.ours[signer]
+
     def _columns(self, judged: Accepted, via: Sequence[str]) -> dict[str, Any]:
+        read = judged.statement
+        is_passed_on = self._is_passed_on(judged)
+        audience = str(Audience.PUBLIC)
+        if self._is_ours(read.signer):
+            is_near = self.peer is not None and self.peer.trust is Tier.OWN
+            audience = homecoming.audience_of(read, is_from_organisation=is_near)
         return storing.columns_of(
-            judged.statement, via=via, now=self.now, peer=self.peer, is_announced=self._is_passed_on(judged)
+            read, via=via, now=self.now, peer=self.peer, is_announced=is_passed_on, audience=audience
         )
 
     def _follow(self, judgements: Sequence[Accepted]) -> None:
