@@ -304,14 +304,18 @@ class _Act:
 
     def _columns(self, judged: Accepted, via: Sequence[str]) -> dict[str, Any]:
         read = judged.statement
-        is_passed_on = self._is_passed_on(judged)
-        audience = str(Audience.PUBLIC)
-        if self._is_ours(read.signer):
-            is_near = self.peer is not None and self.peer.trust is Tier.OWN
-            audience = homecoming.audience_of(read, is_from_organisation=is_near)
+        is_passed_on, audience = self._is_passed_on(judged), self._audience(read)
         return storing.columns_of(
             read, via=via, now=self.now, peer=self.peer, is_announced=is_passed_on, audience=audience
         )
+
+    def _audience(self, read: statement.Statement) -> str:
+        """Foreign statements travel as far as they say, and exact counts stay in the organisation; ours go where they went."""
+        if self._is_ours(read.signer):
+            is_near = self.peer is not None and self.peer.trust is Tier.OWN
+            return homecoming.audience_of(read, is_from_organisation=is_near)
+        is_exact = read.kind == "usage" and read.predicate["profile"] == "org"
+        return str(Audience.ORGANISATION if is_exact else Audience.PUBLIC)
 
     def _follow(self, judgements: Sequence[Accepted]) -> None:
         """Consequences, for those few statements that have any."""
