@@ -42,7 +42,9 @@ class PeerQuerySet(models.QuerySet["Peer"]):
 
     def due_for_revocations(self, now: datetime, *, every_seconds: int) -> PeerQuerySet:
         """Those to be asked for withdrawals, whatever their back-off says; those that answer come first."""
-        before = Q(revocations_at__isnull=True) | Q(revocations_at__lte=now - timedelta(seconds=every_seconds))
+        every = timedelta(seconds=every_seconds)
+        before = Q(revocations_at__isnull=True) | Q(revocations_at__lte=now - every)
+        before |= Q(revocations_at__gt=now + every)  # this node's clock was ahead
         return self.trusted().exclude(base_url="").filter(before).order_by("failures", "revocations_at")
 
 

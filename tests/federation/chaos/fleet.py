@@ -53,7 +53,7 @@ class Seen:
     withdrawn: frozenset[str]  # digests of versions that are marked as withdrawn here
     told_withdrawn: frozenset[tuple[str, str]]  # author and digest of texts for which a withdrawal is held
     states: tuple[tuple[str, str, str], ...]  # of each release: digest, state in quarantine, reason
-    waiting: int  # objects in quarantine that still move by themselves
+    waiting: int  # objects in quarantine that still move by themselves, and announced statements without a number yet
     dead: frozenset[tuple[str, str]]  # dead letters: key, code
     errors: tuple[str, ...]  # last error with each peer
 
@@ -209,7 +209,8 @@ class Member:
         with contextlib.closing(sqlite3.connect(self.database, timeout=20)) as rows:
             rows.execute("BEGIN")
             statements = rows.execute(
-                "SELECT statement_id, seq, kind, subject_digest, via, target, signer FROM federation_statement ORDER BY seq"
+                "SELECT statement_id, seq, kind, subject_digest, via, target, signer, is_announced"
+                " FROM federation_statement ORDER BY seq"
             ).fetchall()
             admitted = rows.execute(ADMITTED).fetchall()
             states = rows.execute(STATES).fetchall()
@@ -226,7 +227,8 @@ class Member:
                 told_withdrawn=frozenset(texts[each[5]] for each in statements if each[5] in texts),
                 withdrawn=frozenset(each[3] for each in admitted if each[4]),
                 states=tuple(states),
-                waiting=sum(each[1] not in ("admitted", "rejected") for each in states),
+                waiting=sum(each[1] not in ("admitted", "rejected") for each in states)
+                + sum(bool(each[7]) and each[1] is None for each in statements),
                 dead=frozenset(rows.execute("SELECT key, code FROM federation_deadletter").fetchall()),
                 errors=tuple(each[0] for each in rows.execute("SELECT last_error FROM federation_peer") if each[0]),
             )
