@@ -34,11 +34,20 @@ def judge(ring: Ring) -> None:
         store = ring.nodes[name].store
         missing = everything - set(store.held)
         assert not missing, f"seed {ring.seed}: {name} misses {len(missing)} statements"
-        assert set(store.feed) == set(store.held)
+        # What was withdrawn before it was admitted stands in no feed; everything else does.
+        unfed = [store.held[each].statement for each in set(store.held) - set(store.feed)]
+        assert all(ring.nodes[name].is_withdrawn(each) for each in unfed), (
+            f"seed {ring.seed}: {name} keeps something back"
+        )
+        assert not store.waiting
+        assert not store.must_recover
         # what waits for a key waits for one that every node has lost
         assert all(dead.code == "unknown-key" and each not in everything for each, dead in store.dead.items())
         assert all(len(set(each.via)) == len(each.via) <= 4 for each in store.held.values())
         assert all(each.via[-1] == ring.nodes[name].id for each in store.held.values())
+    assert len({frozenset(each.standing()) for each in ring.nodes.values()}) == 1, (
+        f"seed {ring.seed}: not the same stands"
+    )
     assert not list(ring.repeated()), f"seed {ring.seed}: something stands twice"
 
 
