@@ -60,7 +60,7 @@ class Weather:
 
     seed: int = 0
     is_bad: bool = False
-    seen: Counter[Fault] = field(default_factory=Counter)
+    happened: Counter[Fault] = field(default_factory=Counter)  # in this storm; what had no effect is not counted
     passed: int = 0  # requests that any proxy has dealt with
     log: list[str] = field(default_factory=list)  # what moves and proxies did in this storm, in order
     began: float = 0.0  # by the monotonic clock
@@ -70,6 +70,7 @@ class Weather:
         """A new storm."""
         self.seed, self.is_bad, self.began = seed, True, time.monotonic()
         self.log.clear()
+        self.happened.clear()
 
     def clear(self) -> None:
         """The sun comes out: from now on everything passes."""
@@ -85,9 +86,12 @@ class Weather:
         """What happens to the request of that number to that node."""
         if not self.is_bad:
             return Fault.NONE
-        drawn = random.Random(f"{self.seed} {node} {number}").choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        self.seen[drawn] += 1
-        return drawn
+        return random.Random(f"{self.seed} {node} {number}").choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+
+    def count(self, fault: Fault) -> None:
+        """A request really suffered it; calm is not counted."""
+        with self._moved:
+            self.happened[fault] += self.is_bad
 
     def note(self) -> None:
         """One more request was dealt with."""
@@ -158,38 +162,50 @@ class Proxy:
             self.weather.note()
 
     def _suffer(self, client: socket.socket, request: bytes, fault: Fault) -> None:
-        if fault is Fault.REQUEST_LOST:
-            return reset(client)
-        if fault is Fault.REQUEST_CUT:
-            self._cut_request(request)
+        if fault in (Fault.REQUEST_LOST, Fault.REQUEST_CUT):
+            if fault is Fault.REQUEST_CUT:
+                self._cut_request(request)
+            self.weather.count(fault)
             return reset(client)
         self._hold(fault, request)
         answer = self.forward(request)
-        if fault is Fault.DUPLICATED:
-            answer = self.forward(request) or answer
+        if fault is Fault.DUPLICATED and (second := self.forward(request)) is not None:
+            answer = second
+            self.weather.count(fault)
         self.weather.tell(f"{self.node} answers {self._caller(request)}: {told(answer)}")
-        if answer is None or fault is Fault.ANSWER_LOST:
+        if answer is None:
             return reset(client)
+        if fault is Fault.ANSWER_LOST:
+            self.weather.count(fault)
+            return reset(client)
+        given = self._given(fault, request, answer)
+        if fault in (Fault.ANSWER_CUT, Fault.CALLER_KILLED, Fault.CALLEE_KILLED):
+            client.sendall(given[: -(len(body_of(given)) + 1) // 2])
+            if self._kill(fault, request):
+                self.weather.count(fault)
+            return reset(client)
+        if given != answer or fault is Fault.NONE:
+            self.weather.count(fault)
+        return client.sendall(given)
+
+    def _given(self, fault: Fault, request: bytes, answer: bytes) -> bytes:
+        """What gets back instead of this answer: the same, a bent one, or an older one to the same question."""
         older = self._remember(request, answer)
         if fault is Fault.CORRUPTED:
-            answer = flipped(answer, random.Random(f"{self.weather.seed} {self.number}"))
-        if fault is Fault.SWAPPED and older is not None:
-            answer = older
-        if fault in (Fault.ANSWER_CUT, Fault.CALLER_KILLED, Fault.CALLEE_KILLED):
-            client.sendall(answer[: -(len(body_of(answer)) + 1) // 2])
-            self._kill(fault, request)
-            return reset(client)
-        return client.sendall(answer)
+            return flipped(answer, random.Random(f"{self.weather.seed} {self.number}"))
+        return older if fault is Fault.SWAPPED and older is not None else answer
 
     def _hold(self, fault: Fault, request: bytes) -> None:
         """Let it arrive late: after a while, or after a younger request."""
         if fault is Fault.REORDERED:
             self._overtaken.clear()
-            self._overtaken.wait(LONGEST_HOLD_SECONDS)
+            if self._overtaken.wait(LONGEST_HOLD_SECONDS):
+                self.weather.count(fault)
         else:
             if fault is Fault.DELAYED:
                 chance = random.Random(f"{self.weather.seed} {self.node} {len(request)} {self.number}")
                 time.sleep(chance.uniform(0.02, LONGEST_HOLD_SECONDS))
+                self.weather.count(fault)
             self._overtaken.set()
 
     def _cut_request(self, request: bytes) -> None:
@@ -198,11 +214,16 @@ class Proxy:
             upstream.sendall(request[: len(request) - (len(body_of(request)) + 3) // 2])
             reset(upstream)
 
-    def _kill(self, fault: Fault, request: bytes) -> None:
+    def _kill(self, fault: Fault, request: bytes) -> bool:
+        """Kill whom the fault says, if it says so; False where that one is not known."""
         if fault is Fault.CALLEE_KILLED:
             self.kill(self.node)
-        if fault is Fault.CALLER_KILLED and (caller := self._caller(request)) in self.names.values():
+        if fault is Fault.CALLER_KILLED:
+            caller = self._caller(request)
+            if caller not in self.names.values():
+                return False
             self.kill(caller)
+        return True
 
     def _caller(self, request: bytes) -> str:
         """The node that signed the request; "somebody" where none did."""

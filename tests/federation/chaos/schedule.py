@@ -20,6 +20,12 @@ from pathlib import Path
 from tests.federation.chaos.fleet import NAMES, Fleet, Member, Seen, until
 
 MOVES = 45
+KINDS = frozenset(
+    {
+        "published", "published again", "withdrawn", "pushed", "crashed", "woken", "backed up", "restored, said",
+        "restored, unsaid", "clock turned",
+    }
+)  # of moves that took effect  # fmt: skip
 SETTLED_WITHIN_SECONDS = 90.0
 STILL_SECONDS = 0.6  # in which a fleet that has settled does not move
 WRONG_CLOCKS = (20, -20, 3_600, -3_600, 40 * 86_400)
@@ -56,8 +62,8 @@ class Storm:
         self.rng = random.Random(self.seed)
         self.copies = {name: [self.fleet.first[name]] for name in NAMES}
         self.moves: dict[Callable[[Member], None], int] = {
-            self._publish: 14, self._publish_again: 3, self._yank: 3, self._push: 4, self._crash: 3, self._wake: 12,
-            self._back_up: 4, self._restore: 2, self._turn_clock: 3,
+            self._publish: 14, self._publish_again: 4, self._yank: 5, self._push: 4, self._crash: 3, self._wake: 12,
+            self._back_up: 4, self._restore: 4, self._turn_clock: 3,
         }  # fmt: skip
 
     def rage(self) -> None:
@@ -67,9 +73,9 @@ class Storm:
             member = self.fleet.members[self.rng.choice(NAMES)]
             before = Counter(self.done)
             move(member)
-            took = ", ".join(self.done - before) or "nothing"
+            took = ", ".join(sorted(self.done - before)) or "nothing"
             self.fleet.weather.tell(f"MOVE {move.__name__.strip('_')} of {member.name}: {took}")
-            self.fleet.weather.wait(self.rng.randint(1, 4), at_most_seconds=0.1)
+            self.fleet.weather.wait(self.rng.randint(1, 4), at_most_seconds=0.07)
 
     def settle(self) -> None:
         """The sun comes out: every node lives, every clock is right, and nothing may be left to do."""
@@ -94,7 +100,9 @@ class Storm:
         """The same text once more: a client that repeats itself, or a person whose work a restore has eaten."""
         own = [each for each in self.published if each.node == member.name]
         if own:
+            before = self.done["published"]
             self._publish_text(member, self.rng.choice(own))
+            self.done["published again"] += self.done["published"] - before
 
     def _publish_text(self, member: Member, text: Published) -> None:
         if member.control("publish", name=text.name, version=text.version, source=text.source) == text.digest:
@@ -124,6 +132,7 @@ class Storm:
 
     def _wake(self, _: Member) -> None:
         for member in self.fleet.members.values():
+            self.done["woken"] += not member.pid
             member.start()
 
     def _back_up(self, member: Member) -> None:
