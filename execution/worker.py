@@ -29,7 +29,7 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from execution.agents import roster
 from execution.errors import RunMoved
-from execution.services import advancing, batching, delivering, faults, hints, observing, reaping
+from execution.services import advancing, batching, committing, delivering, faults, hints, observing, reaping
 from execution.services.asking import Delivery, Reply
 from execution.services.clock import now_ms
 from execution.services.drafting import Claim
@@ -287,7 +287,7 @@ class Worker:
                     self.lane.submit(delivery)
             replies = [delivering.send_now(delivery, self.clock) for delivery in immediate]
             if replies:
-                self._go_on(delivering.commit(replies, self.clock()))
+                self._go_on(committing.commit(replies, self.clock()))
             done += len(batch)
             if self.clock() > until:
                 break
@@ -317,7 +317,7 @@ class Worker:
     def _commit_answers(self, replies: Sequence[Reply]) -> list[int]:
         runs: list[int] = []
         for start in range(0, len(replies), self.settings.commit_batch):
-            runs += delivering.commit(replies[start : start + self.settings.commit_batch], self.clock())
+            runs += committing.commit(replies[start : start + self.settings.commit_batch], self.clock())
         return runs
 
     def _hinted_runs(self) -> list[int]:

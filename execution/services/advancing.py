@@ -116,6 +116,8 @@ def _after(draft: Draft, begun: list[int]) -> Advanced:
 
 def what_is_ready(session: Session, now: int) -> tuple[list[Ready], list[int]]:
     """Answers that the machine has not had, in order of arrival, and the timers that are due."""
+    if session.handed and session.timers is not None and not session.timers:
+        return session.handed, []
     with hot.cursor() as cursor:
         cursor.execute(
             "SELECT seq, answer, replies, handler, tokens, cost, reserved_tokens, reserved_cost, error_kind,"

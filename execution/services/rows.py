@@ -173,6 +173,7 @@ def bring_up(draft: Draft, tick: int, calls: int, status: str, snapshot: int, ti
     session.tokens_reserved += draft.reserved_tokens
     session.cost_reserved += draft.reserved_cost
     session.started = True
+    session.handed = []
     if session.timers is not None:
         session.timers = {*session.timers, *draft.timers}.difference(draft.fired, draft.dropped_timers)
     if snapshot:

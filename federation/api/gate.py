@@ -274,7 +274,8 @@ def signed(request: Request, answer: Answer) -> HttpResponse:
     for name, value in response.headers:
         http[name] = value
     http["content-length"] = str(len(response.body))
-    http["cache-control"] = http.get("cache-control", "no-store")
+    if not http.has_header("cache-control"):
+        http["cache-control"] = "no-store"
     return http
 
 

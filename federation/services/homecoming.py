@@ -12,6 +12,7 @@ Source: docs/decisions/0135 and 0136.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db.models import Q, QuerySet
@@ -19,6 +20,7 @@ from django.db.models import Q, QuerySet
 from federation.models import Audience, Author, SharedVersion, Statement, ThisNode
 from federation.protocol import statement as statements
 from federation.protocol.kinds import WITHDRAWALS
+from federation.services import bulk
 from registry.models import Owner, Pattern, PatternVersion
 
 _VISIBILITY = {"public": Pattern.Visibility.PUBLIC, "peers": Pattern.Visibility.ORGANISATION}
@@ -30,9 +32,16 @@ def owner_at_home(author_id: str) -> Owner | None:
     return row.owner if row is not None else None
 
 
+def ours_among(signers: Iterable[str]) -> frozenset[str]:
+    """Those that are this node, or authors of this hub."""
+    wanted = set(signers)
+    authors = Author.objects.filter(author_id__in=bulk.among(wanted)).values_list("author_id", flat=True)
+    return frozenset(authors) | (wanted & set(ThisNode.objects.values_list("node_id", flat=True)))
+
+
 def is_ours(signer: str) -> bool:
     """Whether this node, or an author of this hub, signs so."""
-    return ThisNode.objects.filter(node_id=signer).exists() or Author.objects.filter(author_id=signer).exists()
+    return signer in ours_among([signer])
 
 
 def audience_of(returned: statements.Statement, *, is_from_organisation: bool) -> str:

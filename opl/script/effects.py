@@ -78,6 +78,7 @@ class TerminateInput(TypedDict):
     reason: str
     at: int
     code: NotRequired[str]  # for "failed": for example "opl.limit.tokens"
+    line: NotRequired[int]  # of the request that is not sent, where there is one
 
 
 class AssignInput(TypedDict):
@@ -213,9 +214,18 @@ def timed_out(*, agent_id: str, seconds: float) -> dict[str, Any]:
     )
 
 
+def _why_not(status: str) -> dict[str, str]:
+    """The error of a child run that ended without one, and yet is no success."""
+    if status == "succeeded":
+        return {"type": "not_met", "message": "the child run ended, but its success_when does not hold"}
+    return {"type": status, "message": f"the child run ended as {status}"}
+
+
 def child_result(*, run_id: int, status: str, succeeded: bool, result: Any, error: Any) -> dict[str, Any]:
     """The reply of a child run; the fields of a result that is an object stand beside the others."""
-    told = error if error is not None or succeeded else {"type": status, "message": f"the child run ended as {status}"}
+    told = error if error is not None or succeeded else _why_not(status)
+    if isinstance(told, dict) and "code" in told:
+        told = {"type": told["code"], **told}
     reply = {"run_id": run_id, "status": status, "success": succeeded, "result": result, "output": result}
     extra = {name: value for name, value in result.items() if name not in reply} if isinstance(result, dict) else {}
     return {**extra, **reply, "error": told}

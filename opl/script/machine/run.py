@@ -103,7 +103,7 @@ class Run(Emitting):
             error = {
                 "code": given.get("code", "opl.run.terminated"),
                 "message": given["reason"],
-                "line": 0,
+                "line": given.get("line", 0),
                 "column": 0,
             }
         self.end(given["status"], None, error)
