@@ -25,7 +25,7 @@ from typing import Any
 
 from tests.federation.chaos.fleet import ROOT, Fleet, Member
 
-KEPT = Path(os.environ.get("HTTP_CHAOS_KEPT", ROOT / "var" / "chaos"))
+KEPT = Path(os.environ.get("CHAOS_KEPT", ROOT / "var" / "chaos"))
 MOST_TOLD = 12  # statements
 
 
