@@ -103,8 +103,8 @@ def judge(
         return _usage(read, keyid, known)
     if read.kind == "equivocation":
         accused = _accused(read)
-        proven = equivocation.judge(read, {accused: publish_keys(known, accused)})
-        return Accepted(statement=read, keyid=keyid, proven=proven)
+        pair = equivocation.judge(read, {accused: publish_keys(known, accused)})
+        return Accepted(statement=read, keyid=keyid, proven=pair)
     return Accepted(statement=read, keyid=keyid)
 
 

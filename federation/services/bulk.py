@@ -85,9 +85,9 @@ def ancestors(model: type[Model], child: str, parent: str, start: Iterable[str],
 
 
 def _bare(model: type[Model], name: str) -> str:
-    column = model._meta.get_field(name).column
-    assert column is not None, "edges are plain columns"
-    return column
+    field = model._meta.get_field(name)
+    assert isinstance(field, Field) and field.column is not None, "edges are plain columns"
+    return field.column
 
 
 def keys_among(model: type[Model], names: Sequence[str], wanted: Iterable[Sequence[str]]) -> list[Any]:
