@@ -225,7 +225,7 @@ class Draft:
         )
         self.asked[asked.seq] = asked
         asked.reused = isolating.answer_of(self.session, asked, self.asked) or reusing.find(
-            self.session, asked.key, asked.request_hash
+            self.session, asked.key, asked.request_hash, handler
         )
         if asked.reused is not None:
             self.told.append(Told(kind="reply", name="reused", data=asked.reused.summary(), seq=asked.seq))

@@ -267,7 +267,7 @@ def _looked_at(plan: TrialPlan, control: PatternVersion, test: str, looks: tuple
     try:
         return scheduled(plan, looks or (() if test else wishes.looks))
     except PlanInvalid as error:
-        raise TrialRefused("looks", str(error)) from None
+        raise TrialRefused("looks", error.message) from None
 
 
 def _cut(plan: TrialPlan, pairs: int) -> TrialPlan:

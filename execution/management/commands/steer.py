@@ -44,6 +44,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--tick", type=int, default=None, help="for retry, branch and rollback: go on after this tick"
         )
+        parser.add_argument(
+            "--anew", action="store_true", help="for branch: ask agents again, too, what they answered after the tick"
+        )
         parser.add_argument("--inputs", default="", help="for branch: JSON object of the inputs that change")
         parser.add_argument("--pattern", default="", help="for branch: another version, as owner/name@version")
         parser.add_argument("--limits", default="", help='for branch: JSON object, such as {"tokens": 50000}')
@@ -103,6 +106,7 @@ class Command(BaseCommand):
             inputs=_object(options["inputs"], "--inputs"),
             version=finding.version(options["pattern"], run.started_by) if options["pattern"] else None,
             policy={"limits": limits} if limits is not None else None,
+            anew=options["anew"],
         )
 
     def _rollback(self, run: Run, options: Mapping[str, Any]) -> Run:
