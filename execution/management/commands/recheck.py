@@ -17,6 +17,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from execution.shadow.errors import ReportRefused
+from execution.shadow.figures import typeset
 from execution.shadow.recheck import MOST_BYTES, recheck
 
 
@@ -60,7 +61,7 @@ class Command(BaseCommand):
                 )
             )
             return
-        self.stdout.write(f"confirmed {result.outcome.value}: {result.sentence}")
+        self.stdout.write(f"confirmed {result.outcome.value}: {typeset(result.sentence)}")
         self.stdout.write(f"  {result.pairs} pairs, {result.missing} missing; {result.digest}")
         if result.unchecked:
             self.stdout.write(f"  signatures not checked here: {', '.join(result.unchecked)}")
