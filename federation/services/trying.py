@@ -226,7 +226,7 @@ def _conclude(item: QuarantineItem, trial: Any, *, now: datetime) -> None:
 
 
 def _judged(trial: Any) -> tuple[Event, str]:
-    outcome, sentence = str(trial.outcome), str(trial.sentence or trial.note)
+    outcome, sentence = str(trial.outcome), trial.said or str(trial.note)
     if trial.status == "cancelled":
         return Event.TRIAL_ENDED_OPEN, f"the trial was cancelled: {trial.note}"
     if outcome in ("promote", "promote_scoped"):
