@@ -274,8 +274,8 @@ def signed(request: Request, answer: Answer) -> HttpResponse:
     for name, value in response.headers:
         http[name] = value
     http["content-length"] = str(len(response.body))
-    if not http.has_header("cache-control"):
-        http["cache-control"] = "no-store"
+    # Also for what never changes: a copy out of a cache carries a signature that has expired, under another request.
+    http["cache-control"] = "no-store"
     return http
 
 

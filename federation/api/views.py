@@ -9,8 +9,6 @@ from federation.protocol.problems import Refused
 from federation.protocol.strictjson import dumps
 from federation.services import receiving, trusting
 
-FOR_EVER = "max-age=31536000, immutable"
-
 
 def well_known(call: Call) -> Answer:
     """GET /.well-known/opl-federation"""
@@ -19,10 +17,8 @@ def well_known(call: Call) -> Answer:
 
 def root(call: Call) -> Answer:
     """GET /fed/v1/root/{n|latest}"""
-    wanted = str(call.arguments["version"])
-    row = receiving.root_document(call.node, wanted)
-    kept = "public, no-cache" if wanted == "latest" else f"public, {FOR_EVER}"
-    return _immutable(call, row.statement_id, dumps(row.to_json()), kept=kept)
+    row = receiving.root_document(call.node, str(call.arguments["version"]))
+    return _immutable(call, row.statement_id, dumps(row.to_json()))
 
 
 def changes(call: Call) -> Answer:
@@ -102,7 +98,7 @@ def segments(call: Call) -> Answer:
 def segment(call: Call) -> Answer:
     """GET /fed/v1/segments/{sha256}"""
     data = receiving.segment(call.node, str(call.arguments["sha256"]))
-    return Answer(body=data, content_type=SEGMENT_TYPE, headers=(("cache-control", f"private, {FOR_EVER}"),))
+    return Answer(body=data, content_type=SEGMENT_TYPE)
 
 
 def nothing(call: Call) -> Answer:
@@ -110,12 +106,11 @@ def nothing(call: Call) -> Answer:
     raise Refused("not-found", "there is no such resource in OPL-Fed/1")
 
 
-def _immutable(call: Call, identity: str, body: bytes, *, kept: str = f"private, {FOR_EVER}") -> Answer:
+def _immutable(call: Call, identity: str, body: bytes) -> Answer:
     """A DSSE document that never changes; a reader that has it gets a signed 304."""
     tag = f'"{identity}"'
-    headers = (("etag", tag), ("cache-control", kept))
     known = messages.header(call.request.headers, "if-none-match") or ""
     # Weak comparison, as RFC 9110 (13.1.2) asks for If-None-Match.
     if known.strip() == "*" or tag in {each.strip().removeprefix("W/") for each in known.split(",")}:
-        return Answer(status=304, headers=headers)
-    return Answer(body=body, content_type=envelope.CONTENT_TYPE, headers=headers)
+        return Answer(status=304, headers=(("etag", tag),))
+    return Answer(body=body, content_type=envelope.CONTENT_TYPE, headers=(("etag", tag),))

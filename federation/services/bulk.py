@@ -69,9 +69,8 @@ def ancestors(model: type[Model], child: str, parent: str, start: Iterable[str],
     Args:
         most: rows to answer; a graph that has more is cut off there.
     """
-    table, below, above = (
-        connection.ops.quote_name(name) for name in (model._meta.db_table, _bare(model, child), _bare(model, parent))
-    )
+    table = connection.ops.quote_name(model._meta.db_table)
+    below, above = _column(model, child), _column(model, parent)
     begin = among(start)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -82,12 +81,6 @@ def ancestors(model: type[Model], child: str, parent: str, start: Iterable[str],
             begin.params,
         )
         return [row[0] for row in cursor.fetchall()]
-
-
-def _bare(model: type[Model], name: str) -> str:
-    field = model._meta.get_field(name)
-    assert isinstance(field, Field) and field.column is not None, "edges are plain columns"
-    return field.column
 
 
 def keys_among(model: type[Model], names: Sequence[str], wanted: Iterable[Sequence[str]]) -> list[Any]:

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 from federation.models import BlockedAuthor, QuarantineItem
 from federation.protocol.quarantine import State
 from federation.services import blocking
-from federation.web import peer_facts
+from federation.web import quarantine_facts
 from federation.web.forms import BlockForm
 from federation.web.pages import back_to, for_staff, show
 from registry.errors import NotThere
@@ -37,7 +37,7 @@ def blocked(request: HttpRequest) -> HttpResponse:
 
 
 def _facts(rows: list[BlockedAuthor]) -> list[dict[str, Any]]:
-    """Each with its eight words, what was refused since, and what stands here from before; two queries."""
+    """Each with its name, what was refused since, and what stands here from before; two queries."""
     ids = [row.author_id for row in rows]
     refused = blocking.refused_since(ids)
     admitted: dict[str, int] = {}
@@ -47,7 +47,7 @@ def _facts(rows: list[BlockedAuthor]) -> list[dict[str, Any]]:
     return [
         {
             "row": row,
-            "words": peer_facts.words_of(row.author_id),
+            "name": quarantine_facts.legible(row.name),
             "refused": refused.get(row.author_id, 0),
             "admitted": admitted.get(row.author_id, 0),
         }

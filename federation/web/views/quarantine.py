@@ -135,12 +135,12 @@ def _refusable() -> list[str]:
     return [str(state) for state, ways in TRANSITIONS.items() if Event.REFUSED in ways]
 
 
-def _budget(row: QuarantineItem) -> dict[str, int]:
+def _budget(row: QuarantineItem) -> dict[str, str]:
     """What is left today of the budget of its peer; reads only."""
     day = DayUse.objects.filter(peer=row.peer, day=timezone.now().date()).first() or DayUse(trials=0, trial_tokens=0)
     return {
-        "trials": max(0, trying.TRIALS_A_DAY - day.trials),
-        "tokens": max(0, trying.TOKENS_A_DAY - day.trial_tokens),
+        "trials": f"{max(0, trying.TRIALS_A_DAY - day.trials):,}",
+        "tokens": f"{max(0, trying.TOKENS_A_DAY - day.trial_tokens):,}",
     }
 
 

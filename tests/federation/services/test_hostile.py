@@ -360,17 +360,28 @@ class TestAnInflatingStatistician:
         )
         return made.versions[0].version
 
-    def test_moves_a_score_by_a_bounded_amount(self, make_remote: Callable[..., Remote]) -> None:
+    @pytest.mark.parametrize(
+        ("runs", "successes", "score"),
+        [
+            (0, 0, 21 / 22),  # R = 20 runs of theirs, all successes, beside the one in two that everybody begins with
+            (40, 10, 31 / 62),  # without a bound it would be 1
+            (400, 100, 301 / 602),  # R = 200: half of ours
+        ],
+    )
+    def test_moves_a_score_by_a_bounded_amount(
+        self, make_remote: Callable[..., Remote], runs: int, successes: int, score: float
+    ) -> None:
         version = self.version()
-        liars = [make_remote(f"liar {n}", tier=Tier.OWN) for n in range(5)]
-        for liar in liars:
+        if runs:
+            factories.record_runs(version, successes, runs - successes)
+        for number in range(5):
+            liar = make_remote(f"liar {number}", tier=Tier.OWN)
             liar.push(*liar.introduced(), self.claim(liar, version))
 
         told = statistics.attested(version.digest)
 
-        alone = privacy.blended(Tally(0, 0), [])
-        assert len(told.claims) == 5
-        assert abs(told.blended - alone) <= privacy.influence(0) / (privacy.influence(0) + 2)
+        assert (told.local, len(told.claims)) == (Tally(runs, successes), 5)
+        assert told.blended == pytest.approx(score)
 
     def test_with_a_thousand_runs_here_hardly_matters(self) -> None:
         honest = Tally(1_000, 300)
