@@ -23,6 +23,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.federation.chaos.fleet import ROOT, Fleet, Member
 
 KEPT = Path(os.environ.get("CHAOS_KEPT", ROOT / "var" / "chaos"))
@@ -34,7 +36,7 @@ def kept_on_failure(fleet: Fleet) -> Iterator[None]:
     """Where what is inside fails: keep the evidence, and say in the error what is missing where, and the path."""
     try:
         yield
-    except Exception as failure:
+    except (Exception, pytest.fail.Exception) as failure:  # the second is what a timeout raises
         told = f"{failure}\n{missing(fleet)}"
         raise AssertionError(f"{told}\neverything is kept in {keep(fleet, told)}") from failure
 

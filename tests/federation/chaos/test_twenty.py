@@ -14,12 +14,15 @@ Together the schedules must have had every kind of move and of fault.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.federation.chaos import evidence
 from tests.federation.chaos.evidence import kept_on_failure
-from tests.federation.chaos.fleet import Fleet, fleet
+from tests.federation.chaos.fleet import NAMES, Fleet, Member, fleet
 from tests.federation.chaos.schedule import Storm
 from tests.federation.chaos.tally import Tally
 
@@ -55,3 +58,34 @@ class TestThreeNodesOverHttp:
 
         tally.add(seed, storm.done, three.weather.happened)
         tally.judge()
+
+    def test_keep_the_evidence_of_a_day_that_fails(
+        self, three: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of nodes that have met and not exchanged anything: each holds its own roots alone."""
+        monkeypatch.setattr(evidence, "KEPT", tmp_path / "kept")
+        lost = at_first(three, tmp_path)
+
+        with pytest.raises(AssertionError, match="they do not agree") as raised, kept_on_failure(lost):
+            raise AssertionError("they do not agree")
+
+        told = str(raised.value)
+        assert "north holds it: root" in told
+        assert "via north, seq 1" in told
+        assert "west lacks it: stands at 0 of 2 in north's feed" in told
+        (kept,) = (tmp_path / "kept").iterdir()
+        assert str(kept) in told
+        assert {f"{name}.{what}" for name in NAMES for what in ("log", "sqlite3")} | {
+            "told.txt", "events.log"
+        } <= {each.name for each in kept.iterdir()}  # fmt: skip
+
+
+def at_first(three: Fleet, folder: Path) -> Fleet:
+    """The same nodes as they were after the handshakes, without processes."""
+    members = {}
+    for name, member in three.members.items():
+        (folder / name).mkdir()
+        shutil.copyfile(three.first[name], folder / name / "hub.sqlite3")
+        (folder / name / "node.log").write_text("its last words")
+        members[name] = Member(name, folder / name, member.port, member.proxy, node_id=member.node_id)
+    return Fleet(folder, three.weather, members, three.first)
