@@ -398,7 +398,8 @@ class Do(Stmt):
 def children(node: Any) -> Iterator[Any]:
     """The nodes directly inside a node (or inside its lists and pairs), in the order of the text."""
     if isinstance(node, _NODES):
-        for name in _parts_of(type(node)):
+        kind: Any = type(node)
+        for name in _parts_of(kind):
             value = getattr(node, name)
             if isinstance(value, _NODES):
                 yield value
