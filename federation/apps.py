@@ -27,6 +27,7 @@ class FederationConfig(AppConfig):
         own_panels.add()
         reporting.SIGNERS.append(attesting.sign)
         reporting.NAMERS.append(attesting.name)
+        reporting.VERIFIERS.append(attesting.verify)
         voices.NODE_WEIGHTS.append(statistics.weights_of)
         rounds.register("federation", every_seconds=TICK_SECONDS, call=_tick)
         rounds.register("federation-revocations", every_seconds=TICK_SECONDS, call=_poll)

@@ -1,12 +1,15 @@
 """
-Server-sent events: a page watches a run or a trial while it is alive.
+Server-sent events: a page or a program watches a run while it is alive.
 
     GET /live/runs/<id>        text/event-stream
 
+A browser is known by its session, a program by the token it shows as it does
+below ``/api/v1``.
 One tailer a process asks the database every half second for what is new in
 all watched subjects together, so a hundred viewers of a hub cost two queries a
 second. ``id:`` is the event's sequence in its subject; a browser that
-reconnects sends it back as ``Last-Event-ID`` and misses nothing. A comment
+reconnects sends it back as ``Last-Event-ID`` and misses nothing; one that has
+seen the end is answered 204, which tells it to stop. A comment
 every 15 seconds keeps proxies from closing a quiet stream. Beyond 500 streams
 a process answers 503 and the page falls back to asking.
 """
@@ -60,10 +63,14 @@ class Message(Protocol):
 
 
 class Feed(Protocol):
-    """Where the events of one kind of subject come from; both methods run in a thread, with a database."""
+    """Where the events of one kind of subject come from; its methods run in a thread, with a database."""
 
     def may_watch(self, user_id: int | None, subject: str) -> bool:
         """Whether this person (None: nobody signed in) may see the subject; False where there is none."""
+        ...
+
+    def is_over(self, subject: str, after: int) -> bool:
+        """Whether a subject that may be watched has ended and says nothing past this sequence."""
         ...
 
     def read(self, after: Mapping[str, int]) -> Mapping[str, Sequence[Message]]:
@@ -182,12 +189,21 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _refuse(send, 503, "too many streams; the page asks instead", retry_after=10)
         return
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    user_id = await sync_to_async(_user_id, thread_sensitive=False)(headers.get("cookie", ""))
+    try:
+        user_id = await sync_to_async(_user_id, thread_sensitive=False)(headers)
+    except UnknownToken:
+        await _refuse(send, 401, "this token is unknown, expired or revoked; make a new one on /settings/tokens/")
+        return
     if not await sync_to_async(_may_watch, thread_sensitive=False)(own.feeds[parts[1]], user_id, parts[2]):
         await _refuse(send, 404, "there is nothing here that you may see")
         return
     last = headers.get("last-event-id", "")
-    viewer = Viewer(feed=parts[1], subject=parts[2], after=int(last) if last.isdecimal() and len(last) < 18 else 0)
+    after = int(last) if last.isdecimal() and len(last) < 18 else 0
+    if after and await sync_to_async(_is_over, thread_sensitive=False)(own.feeds[parts[1]], parts[2], after):
+        await send({"type": "http.response.start", "status": 204, "headers": []})  # the browser asks no more
+        await send({"type": "http.response.body", "body": b""})
+        return
+    viewer = Viewer(feed=parts[1], subject=parts[2], after=after)
     own.join(viewer)
     try:
         await _stream(viewer, receive, send)
@@ -257,13 +273,23 @@ async def _write(send: Send, text: str) -> None:
 async def _refuse(send: Send, status: int, detail: str, retry_after: int | None = None) -> None:
     from hub.problems import CONTENT_TYPE, body
 
-    code = {404: "not-found", 503: "too-many-streams"}[status]
+    code = {401: "authentication-failed", 404: "not-found", 503: "too-many-streams"}[status]
     content = json.dumps(body(status=status, code=code, detail=detail)).encode()
     headers = [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", str(len(content)).encode())]
+    if status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="hub"'))
     if retry_after is not None:
         headers.append((b"retry-after", str(retry_after).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
+
+
+def _is_over(feed: Feed, subject: str, after: int) -> bool:
+    close_old_connections()
+    try:
+        return feed.is_over(subject, after)
+    finally:
+        close_old_connections()
 
 
 def _may_watch(feed: Feed, user_id: int | None, subject: str) -> bool:
@@ -274,7 +300,34 @@ def _may_watch(feed: Feed, user_id: int | None, subject: str) -> bool:
         close_old_connections()
 
 
-def _user_id(cookie_header: str) -> int | None:
+class UnknownToken(Exception):
+    """A request shows a token that opens nothing."""
+
+
+def _user_id(headers: Mapping[str, str]) -> int | None:
+    """Who is asking, None for nobody in particular; raises UnknownToken."""
+    close_old_connections()
+    try:
+        scheme, _, secret = headers.get("authorization", "").partition(" ")
+        if scheme.lower() in ("bearer", "token"):
+            return _by_token(secret.strip())
+        return _by_session(headers.get("cookie", ""))
+    finally:
+        close_old_connections()
+
+
+def _by_token(secret: str) -> int:
+    from django.utils import timezone
+
+    from registry.services import tokens
+
+    found = tokens.find(secret=secret, now=timezone.now())
+    if found is None:
+        raise UnknownToken
+    return found.user_id
+
+
+def _by_session(cookie_header: str) -> int | None:
     """Who is signed in, by the session cookie; the session's own hash check included."""
     try:
         cookie = SimpleCookie(cookie_header).get(settings.SESSION_COOKIE_NAME)
@@ -285,11 +338,7 @@ def _user_id(cookie_header: str) -> int | None:
     from django.contrib.auth import get_user
     from django.http import HttpRequest
 
-    close_old_connections()
-    try:
-        request = HttpRequest()
-        request.session = import_module(settings.SESSION_ENGINE).SessionStore(cookie.value)
-        user = get_user(request)
-        return user.pk if user.is_authenticated else None
-    finally:
-        close_old_connections()
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(cookie.value)
+    user = get_user(request)
+    return user.pk if user.is_authenticated else None

@@ -26,6 +26,7 @@ from opl.errors import DocumentError, LimitExceeded, OplError
 log = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "https://opl.dev/problems/"
+NON_FIELD = "non_field_errors"  # DRF's word for a body that is no object at all
 
 
 def body(*, status: int, code: str, detail: str, **extra: Any) -> dict[str, Any]:
@@ -99,9 +100,11 @@ def _response(problem: dict[str, Any], headers: dict[str, str] | None = None) ->
 
 
 def _from_drf(error: exceptions.APIException, allowed: Sequence[str] = ()) -> Response:
-    fields = None
+    fields: Any = None
     if isinstance(error, exceptions.ValidationError):
         fields = error.detail if isinstance(error.detail, dict) else {"": error.detail}
+        if NON_FIELD in fields:
+            fields = {"": ["send a JSON object"]}
         detail = "; ".join(
             f"{name}: {' '.join(map(str, _flat(text)))}" if name else " ".join(map(str, _flat(text)))
             for name, text in fields.items()

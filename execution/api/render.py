@@ -45,7 +45,7 @@ def run_detail(run: Run) -> dict[str, Any]:
     return {
         **run_json(run),
         "inputs": run.input_values(),
-        "policy": {name: value for name, value in run.policy.items() if name != "chained"},
+        "policy": {name: value for name, value in run.policy.items() if name not in ("chained", "anew")},
         "result": run.result_value(),
         "error": run.error,
         "questions": [

@@ -60,6 +60,11 @@ class BranchShape(Body):
     pattern = serializers.CharField(required=False, default="", allow_blank=True, help_text="Another version.")
     backend = serializers.CharField(required=False, default="", allow_blank=True)
     policy = serializers.DictField(required=False, allow_null=True, default=None)
+    anew = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Ask agents again what they answered after the tick; people are asked again in any case.",
+    )
 
 
 class TickShape(Body):

@@ -284,6 +284,7 @@ class RunBranch(RunView):
             version=version,
             backend=body["backend"],
             policy=publishing_policy(request, body["policy"]) if body["policy"] is not None else None,
+            anew=body["anew"],
         )
         return Response(render.run_detail(made), status=201, headers={"Location": f"/api/v1/runs/{made.pk}"})
 
@@ -303,7 +304,7 @@ class RunRollback(RunView):
 
     @extend_schema(operation_id="runs_rollback", request=shapes.TickShape, responses={201: shapes.RunDetailShape})
     def post(self, request: Request, run_id: int) -> Response:
-        """Branch off at a tick, and cancel the run itself where it is still alive."""
+        """Branch off at a tick, ask anew what was answered after it, and cancel the run where it is still alive."""
         run, body = self.run(run_id, control=True), read_body(shapes.TickShape, request)
         made = branching.rollback(run=run, tick=body["tick"], now=self.now, user=request.user)
         return Response(render.run_detail(made), status=201, headers={"Location": f"/api/v1/runs/{made.pk}"})

@@ -4,7 +4,9 @@ Going back: a branch is a new run that shares the journal up to a tick.
 History is never rewritten. With the same program and inputs the branch goes on
 from the state after that tick; with other inputs or another version it starts
 from the beginning. In both, what was answered is used again where key and
-request are the same, so nothing finished is paid twice.
+request are the same, so nothing finished is paid twice, unless that is wanted:
+people are asked again what they answered after the tick, and a rollback asks
+everybody (docs/decisions/0150).
 """
 
 from __future__ import annotations
@@ -85,6 +87,7 @@ def branch(
     version: PatternVersion | None = None,
     backend: str = "",
     policy: Mapping[str, Any] | None = None,
+    anew: bool | None = False,
 ) -> Run:
     """
     A new run out of ``run``.
@@ -94,6 +97,8 @@ def branch(
             inputs or another version, which start from the beginning.
         inputs: replace the run's inputs, those that are named.
         policy: replaces the run's policy.
+        anew: ask agents again, too, what was answered after the tick; None asks nobody again,
+            people neither. With other inputs or another version: ask everybody everything.
 
     Raises:
         TickUnknown: the run has no such tick.
@@ -117,6 +122,9 @@ def branch(
     with transaction.atomic():
         made = starting.start(**fresh)
         made.forked_from, made.forked_at_tick = run, 0
+        if anew or (anew is False and not changed):
+            made.policy = {**made.policy, "anew": reusing.EVERYBODY if anew else reusing.PEOPLE}
+            made.save(update_fields=["policy"])
         if not changed:
             made.inputs = run.inputs  # a guided run's were fixed when it was started
             _share(run, made, usable_tick(run, tick), to_ms(now))
@@ -146,12 +154,12 @@ def retry(*, run: Run, now: datetime, user: Any = None, policy: Mapping[str, Any
     if not run.has_ended:
         raise NotPossible("try again", run.status)
     first = Effect.objects.filter(run=run, status="failed", tick__isnull=False).aggregate(first=Min("tick"))["first"]
-    return branch(run=run, now=now, user=user, tick=first - 1 if first else None, policy=policy)
+    return branch(run=run, now=now, user=user, tick=first - 1 if first else None, policy=policy, anew=None)
 
 
 def rollback(*, run: Run, tick: int, now: datetime, user: Any = None) -> Run:
-    """Branch off at ``tick``, and cancel the run itself where it is still alive."""
-    made = branch(run=run, now=now, user=user, tick=tick)
+    """Branch off at ``tick``, throw away what was answered after it, and cancel the run where it is still alive."""
+    made = branch(run=run, now=now, user=user, tick=tick, anew=True)
     with contextlib.suppress(RunFinished):
         controlling.cancel(run_id=run.pk, now=to_ms(now), reason=f"rolled back to tick {tick} as run {made.pk}")
     return made
@@ -212,7 +220,7 @@ def _copy_open(cursor: Any, made: Run, rebuilt: Rebuilt, tick: int, now: int, bl
                 [True, made.pk, seq],
             )
         elif asked.child is not None:
-            children.begin(shadow, seq, asked.child, now)
+            children.begin(shadow, children.prepare(shadow, {seq: asked.child}, now), now)
         elif asked.handler == Handler.HUB:
             value = operating.carry_out(shadow, asked.name, asked.data, now)
             failed = value.get("success") is False
@@ -237,7 +245,7 @@ def asked_again(session: sessions.Session, effect: dict[str, Any]) -> Asked:
         timeout=effect["timeout"],
         replies=effect["reply"] != "none",
     )
-    asked.reused = reusing.find(session, asked.key, asked.request_hash)
+    asked.reused = reusing.find(session, asked.key, asked.request_hash, handler)
     if asked.reused is None and handler == Handler.CHILD:
         planned = children.plan(session, data)
         asked.child = planned if isinstance(planned, children.Plan) else None

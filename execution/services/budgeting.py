@@ -24,8 +24,23 @@ class Refusal:
     """Why a request is not sent."""
 
     limit: str  # tokens or money
-    allowed: float
+    allowed: float  # tokens, or US dollars
+    left: float  # of that, when the request was looked at
+    wanted: float  # the most that the request may take
+    whose: str  # "this run", "run 7 above it", "its owner"
     may_free: bool  # other requests are under way and may take less than they hold
+
+    def reason(self, seq: int) -> str:
+        """What is told about the request of event ``seq``."""
+        allowed, left, wanted = (self._amount(value) for value in (self.allowed, self.left, self.wanted))
+        return (
+            f"the budget of {allowed} of {self.whose} has {left.partition(' ')[0]} left, and the next request"
+            f" (event {seq}) may take {wanted.partition(' ')[0]}: it was not sent;"
+            " branch off with a larger budget to go on"
+        )
+
+    def _amount(self, value: float) -> str:
+        return f"{int(value):,} tokens" if self.limit == "tokens" else f"{value:,.6g} US dollars"
 
 
 def levels(cursor: Any, run_id: int) -> Iterator[tuple[str, int]]:
@@ -62,7 +77,8 @@ def reserve(cursor: Any, run_id: int, wanted: Reservation) -> Refusal | None:
             [wanted.tokens, wanted.cost_micros, row_id, wanted.tokens, wanted.cost_micros],
         )
         if cursor.rowcount != 1:
-            refusal = _why(cursor, table, row_id, wanted)
+            whose = "its owner" if table != "execution_run" else "this run" if not held else f"run {row_id} above it"
+            refusal = _why(cursor, table, row_id, wanted, whose)
             for held_table, held_id in held:
                 add(cursor, held_table, held_id, reserved_tokens=-wanted.tokens, reserved_cost=-wanted.cost_micros)
             return refusal
@@ -70,7 +86,7 @@ def reserve(cursor: Any, run_id: int, wanted: Reservation) -> Refusal | None:
     return None
 
 
-def _why(cursor: Any, table: str, row_id: int, wanted: Reservation) -> Refusal:
+def _why(cursor: Any, table: str, row_id: int, wanted: Reservation, whose: str) -> Refusal:
     cursor.execute(
         f"SELECT tokens_limit, tokens_used, tokens_reserved, cost_limit, cost_used, cost_reserved FROM {table}"  # noqa: S608
         " WHERE id = %s",
@@ -78,10 +94,17 @@ def _why(cursor: Any, table: str, row_id: int, wanted: Reservation) -> Refusal:
     )
     tokens_limit, tokens_used, tokens_held, cost_limit, cost_used, cost_held = cursor.fetchone()
     if tokens_limit is not None and tokens_used + tokens_held + wanted.tokens > tokens_limit:
-        alone = tokens_used + wanted.tokens > tokens_limit
-        return Refusal(limit="tokens", allowed=tokens_limit, may_free=tokens_held > 0 and not alone)
-    alone = cost_used + wanted.cost_micros > cost_limit
-    return Refusal(limit="money", allowed=cost_limit / 1_000_000, may_free=cost_held > 0 and not alone)
+        limit, most, used, held, asked, unit = "tokens", tokens_limit, tokens_used, tokens_held, wanted.tokens, 1
+    else:
+        limit, most, used, held, asked, unit = "money", cost_limit, cost_used, cost_held, wanted.cost_micros, 1_000_000
+    return Refusal(
+        limit=limit,
+        allowed=most / unit,
+        left=max(most - used - held, 0) / unit,
+        wanted=asked / unit,
+        whose=whose,
+        may_free=held > 0 and used + asked <= most,
+    )
 
 
 def add(

@@ -31,10 +31,9 @@ def cancel(*, run_id: int, now: int, reason: str = "") -> str:
     return advancing.advance(run_id=run_id, now=now, signals=[signal]).status
 
 
-def end_for_limit(*, run_id: int, limit: str, allowed: float, now: int) -> str:
-    """End a run whose budget does not cover what it asks next; everything it has is kept."""
-    reason = f"the budget of {allowed:g} {limit} is used up"
-    signal = {"kind": "terminate", "status": "failed", "reason": reason, "code": f"opl.limit.{limit}"}
+def end_for_limit(*, run_id: int, limit: str, reason: str, now: int, line: int = 0) -> str:
+    """End a run whose budget does not cover what it asks next (at ``line``, if known); everything it has is kept."""
+    signal = {"kind": "terminate", "status": "failed", "reason": reason, "code": f"opl.limit.{limit}", "line": line}
     try:
         return advancing.advance(run_id=run_id, now=now, signals=[signal]).status
     except RunFinished as error:

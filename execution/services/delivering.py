@@ -17,7 +17,7 @@ from execution import telemetry
 from execution.agents import roster
 from execution.agents.base import Answer
 from execution.errors import AgentError
-from execution.models import RunAgent, hot
+from execution.models import Effect, RunAgent, hot
 from execution.models.stored import load_many
 from execution.services import asking, budgeting, faults, hints, sessions
 from execution.services.asking import Delivery, Reply
@@ -39,7 +39,7 @@ def claim(*, worker_id: int, room: int, now: int, run_id: int | None = None, que
     A question that a budget does not cover is not sent: it waits where other
     requests may still free what they hold, and ends its run otherwise.
     """
-    if room <= 0:
+    if room <= 0 or not _is_due(now):
         return []
     with transaction.atomic(), connection.cursor() as cursor:
         rows = _take_rows(cursor, worker_id, room, now, run_id, queue)
@@ -60,6 +60,15 @@ def claim(*, worker_id: int, room: int, now: int, run_id: int | None = None, que
         if not refusal.may_free:
             end_for_budget(delivery, refusal, now)
     return deliveries
+
+
+def _is_due(now: int) -> bool:
+    """Whether anything may be due. On SQLite a look keeps nobody waiting, and a transaction everybody."""
+    if connection.vendor != "sqlite":
+        return True
+    with hot.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM execution_effect WHERE due_at <= %s LIMIT 1", [now])
+        return cursor.fetchone() is not None
 
 
 _CLAIMED = "id, run_id, seq, epoch, attempts, key, name, agent_id, request, shape, timeout_seconds, expires_at"
@@ -163,7 +172,10 @@ def end_for_budget(delivery: Delivery, refusal: budgeting.Refusal, now: int) -> 
     """The run ends: its budget does not cover what it asks next."""
     from execution.services import controlling
 
-    controlling.end_for_limit(run_id=delivery.run_id, limit=refusal.limit, allowed=refusal.allowed, now=now)
+    run_id, seq = delivery.run_id, delivery.seq
+    line = Effect.objects.filter(run_id=run_id, seq=seq).values_list("line", flat=True).first() or 0
+    reason = refusal.reason(seq)
+    controlling.end_for_limit(run_id=run_id, limit=refusal.limit, reason=reason, line=line, now=now)
 
 
 # ---------------------------------------------------------------- sending

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import DatabaseError, connection
 
 from execution.errors import TrialNotPossible
 from execution.models import Trial, TrialPair, WorkerLease
+from execution.models.trial import TrialMode
 from execution.services import clock, counting, enrolling, examining, pairing, verifying
 from execution.services.clock import to_datetime
 from execution.services.isolating import TRIALS
@@ -26,6 +28,7 @@ from execution.states import PairStatus, TrialStatus
 log = logging.getLogger(__name__)
 
 MOST_TRIALS = 100
+UNJUDGED_PAIRS = 3  # so many say that the words are at fault, and not one odd input
 CLEAR_MS = 5_000
 _cleared = {"at": 0}
 
@@ -67,11 +70,33 @@ def look_after(trial: Trial, now: datetime) -> int:
     pairs = list(TrialPair.objects.filter(trial=trial).under_way().select_related("input").order_by("position"))
     arms = pairing.arms_of(pairs)
     done += sum(pairing.tend(trial, pair, arms[pair.pk], now) for pair in pairs)
+    if trial.settled < UNJUDGED_PAIRS and pause_unjudged(trial, pairs, now):
+        return done + 1
     under_way = sum(pair.status == PairStatus.RUNNING for pair in pairs)
     # Pairs beside real runs cost nothing while they wait for these.
     room = enrolling.MOST_OPEN if trial.is_beside_runs else trial.at_once
     done += start_pairs(trial, room - under_way, now)
     return done + counting.count(trial, now)
+
+
+def pause_unjudged(trial: Trial, pairs: Sequence[TrialPair], now: datetime) -> bool:
+    """
+    Pause a trial whose words say nothing about any of its control's first runs, before they decide something.
+
+    A misspelt name in ``success_when`` makes every run of both arms a failure:
+    that would be read as "no difference worth having" and be paid for.
+    """
+    if trial.mode == TrialMode.WATCH or not any(pair.status == PairStatus.SETTLED for pair in pairs):
+        return False
+    settled = TrialPair.objects.filter(trial=trial, status=PairStatus.SETTLED, missing="")
+    errors = [str((told or {}).get("error", "")) for told in settled.values_list("control", flat=True)]
+    if len(errors) < UNJUDGED_PAIRS or not all(map(pairing.cannot_be_judged, errors)):
+        return False
+    with contextlib.suppress(TrialNotPossible):
+        verifying.pause(
+            trial=trial, now=now, note=f"{errors[0]}, in all {len(errors)} runs of the control so far"[:500]
+        )
+    return True
 
 
 def start_pairs(trial: Trial, room: int, now: datetime) -> int:

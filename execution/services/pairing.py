@@ -341,8 +341,22 @@ def observed(trial: Trial, run: Run, *, agents_time: bool) -> Observation:
         seconds=agent_seconds(run) if agents_time else (run.duration_seconds or 0.0),
         tokens=float(tokens),
         cost=cost / 1_000_000,
-        error="" if good else why(run),
+        error=_told(trial, run, good, points),
     )
+
+
+def _told(trial: Trial, run: Run, good: bool, points: float | None) -> str:
+    """Why an arm did not succeed, or has no quality; "" where there is nothing to tell."""
+    if run.status == "succeeded" and (not good or (trial.score and points is None)):
+        problem = judging.problem_of(run.pk, trial.success_when, trial.score, run.result_value())
+        if problem:
+            return problem[:300]
+    return "" if good else why(run)
+
+
+def cannot_be_judged(error: str) -> bool:
+    """Whether this is what is told of an arm whose words say nothing about it."""
+    return judging.CANNOT in error or judging.NO_NUMBER in error
 
 
 def _counts_agents_time(runs: Sequence[Run]) -> bool:

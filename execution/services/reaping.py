@@ -160,7 +160,8 @@ def end_overdue(now: int) -> None:
         rows = cursor.fetchall()
     for run_id, policy_text in rows:
         limits = (json.loads(policy_text) if policy_text else {}).get("limits", {})
-        controlling.end_for_limit(run_id=run_id, limit="seconds", allowed=float(limits.get("seconds", 0)), now=now)
+        reason = f"its time, {float(limits.get('seconds', 0)):,.6g} seconds, is over; branch off with a larger limit to go on"
+        controlling.end_for_limit(run_id=run_id, limit="seconds", reason=reason, now=now)
 
 
 def forget_workers(now: int) -> None:

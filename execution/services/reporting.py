@@ -1,8 +1,9 @@
 """
 The verification report of a decided trial: built once, kept byte for byte.
 
-Apps above sign it: they add to ``SIGNERS`` what gives ``{keyid, sig}`` for the
-bytes to be signed, and to ``NAMERS`` what names this node.
+Apps above sign it: they add to ``SIGNERS`` what gives ``{keyid, key, sig}`` for
+the bytes to be signed, to ``NAMERS`` what names this node, and to ``VERIFIERS``
+what tells a key's own signature.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from execution.models import Trial, VerificationReport
 from execution.services import examining
 from execution.shadow import report as reports
 from execution.shadow.evidence import Pair
+from execution.shadow.recheck import Verify
 from execution.shadow.report import Setting, Subject
 from execution.shadow.verdict import Health
 from registry.models import PatternVersion
@@ -23,6 +25,12 @@ Signer = Callable[[bytes], dict[str, str] | None]  # None where it cannot sign, 
 
 SIGNERS: list[Signer] = []
 NAMERS: list[Callable[[], str]] = []
+VERIFIERS: list[Verify] = []
+
+
+def verifier() -> Verify | None:
+    """What decides on signatures that bring their key; needs no database. None where nobody can tell."""
+    return VERIFIERS[-1] if VERIFIERS else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

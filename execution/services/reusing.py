@@ -3,7 +3,9 @@ What was answered before is not asked again.
 
 A branch looks into the journal of the run it left: a finished effect with the
 same structural key and the same request gives its answer, at no cost. Failed
-ones are asked anew.
+ones are asked anew. A branch that goes on from a place in the history asks
+people again, and agents too where ``policy["anew"]`` says so: whoever goes back
+to before an answer may want another one (docs/decisions/0150).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from execution.models import Effect, Run
+from execution.models.effect import Handler
 from execution.models.stored import load
 from execution.services.sessions import Session
 
@@ -31,9 +34,13 @@ class Found:
         return {"reused_from": self.effect_id, "success": True}
 
 
-def find(session: Session, key: str, request_hash: str) -> Found | None:
+EVERYBODY, PEOPLE = "everybody", "people"  # whom a branch asks again: the values of policy["anew"]
+
+
+def find(session: Session, key: str, request_hash: str, handler: str) -> Found | None:
     """The answer to use again, or None."""
-    if session.forked_from is None:
+    anew = session.policy.get("anew")
+    if session.forked_from is None or anew == EVERYBODY or (anew == PEOPLE and handler == Handler.PERSON):
         return None
     if session.reuse is None:
         session.reuse = finished_effects(session.forked_from)

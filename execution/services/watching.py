@@ -45,6 +45,10 @@ class RunFeed:
         user = get_user_model().objects.filter(pk=user_id).first() if user_id is not None else None
         return Run.objects.visible_to(user).filter(pk=int(subject)).exists()
 
+    def is_over(self, subject: str, after: int) -> bool:
+        """Whether the run has ended and told nothing past this sequence."""
+        return Run.objects.filter(pk=int(subject), status__in=RUN_ENDED, events_count__lte=after).exists()
+
     def read(self, after: Mapping[str, int]) -> Mapping[str, list[RunMessage]]:
         """The new events of every watched run."""
         wanted = Q(pk__in=[])

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -39,6 +40,8 @@ MOST_JUDGED = 100_000
 _TOLERANCE = 2e-6
 
 SignatureCheck = Callable[[str, bytes, bytes], bool]  # (keyid, signature, signed bytes) → whether it is good
+Verify = Callable[[bytes, bytes, bytes], bool]  # (public key, signed bytes, signature) → whether it is the key's
+KEY_BYTES = 32  # of an Ed25519 public key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,18 +57,24 @@ class RecheckResult:
     pairs: int  # pairs that count
     missing: int  # pairs lost
     signed_by: tuple[str, ...]  # key ids whose signatures the caller's check confirmed
-    unchecked: tuple[str, ...]  # key ids whose signatures nobody checked
+    unchecked: tuple[str, ...]  # key ids whose signatures nobody could check
 
 
-def recheck(report: bytes | str | Mapping[str, Any], check_signature: SignatureCheck | None = None) -> RecheckResult:
+def recheck(
+    report: bytes | str | Mapping[str, Any],
+    check_signature: SignatureCheck | None = None,
+    *,
+    verify: Verify | None = None,
+) -> RecheckResult:
     """
     Recompute the verdict of a report.
 
     Args:
         report: the file's bytes, which must be its one spelling; or a report
             that was already parsed.
-        check_signature: decides on each signature; without it they are listed
-            as unchecked.
+        check_signature: decides on each signature, by who is trusted.
+        verify: decides on those that bring the public key they name. What
+            neither of the two looked at is listed as unchecked.
 
     Raises:
         ReportRefused: ``reason`` says at which step.
@@ -73,7 +82,7 @@ def recheck(report: bytes | str | Mapping[str, Any], check_signature: SignatureC
     parsed = _parsed(report)
     body = _opened(parsed)
     try:
-        return _recomputed(parsed, body, check_signature)
+        return _recomputed(parsed, body, _signatures(parsed, check_signature, verify))
     except (PlanInvalid, ValueError, OverflowError) as error:
         raise ReportRefused("shape", str(error), "/body") from None
 
@@ -117,9 +126,8 @@ def _opened(parsed: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _recomputed(
-    parsed: Mapping[str, Any], body: Mapping[str, Any], check_signature: SignatureCheck | None
+    parsed: Mapping[str, Any], body: Mapping[str, Any], signatures: tuple[tuple[str, ...], tuple[str, ...]]
 ) -> RecheckResult:
-    signed_by, unchecked = _signatures(parsed, check_signature)
     reader = Reader(body, "/body")
     plan = plan_from_json(reader.object("plan"))
     seed = _seed(reader)
@@ -142,22 +150,42 @@ def _recomputed(
         candidate=candidate,
         pairs=found.verdict.pairs,
         missing=found.verdict.missing,
-        signed_by=signed_by,
-        unchecked=unchecked,
+        signed_by=signatures[0],
+        unchecked=signatures[1],
     )
 
 
-def _signatures(parsed: Mapping[str, Any], check: SignatureCheck | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _signatures(
+    parsed: Mapping[str, Any], check: SignatureCheck | None, verify: Verify | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Key ids confirmed and key ids unchecked; one bad signature refuses the report."""
-    rows = Reader(parsed, "").objects("signatures")
     confirmed: list[str] = []
-    for row in rows:
-        keyid, signature = row.text("keyid"), _base64(row.text("sig"), row.pointer)
-        row.only("keyid", "sig")
-        if check is not None and not check(keyid, signature, signed_bytes(parsed)):
+    unchecked: list[str] = []
+    for row in Reader(parsed, "").objects("signatures"):
+        keyid, signature, key = row.text("keyid"), _base64(row.text("sig"), row.pointer), _key(row)
+        good = check is None or check(keyid, signature, signed_bytes(parsed))
+        if good and verify is not None and key is not None:
+            good = verify(key, signed_bytes(parsed), signature)
+        if not good:
             raise ReportRefused("signature", f"the signature of key {keyid} does not fit", row.pointer)
-        confirmed.append(keyid)
-    return (tuple(confirmed), ()) if check is not None else ((), tuple(confirmed))
+        looked_at = check is not None or (verify is not None and key is not None)
+        (confirmed if looked_at else unchecked).append(keyid)
+    return tuple(confirmed), tuple(unchecked)
+
+
+def _key(row: Reader) -> bytes | None:
+    """The public key that a signature brings, which must be the one it names; None where it brings none."""
+    if not row.has("key"):
+        row.only("keyid", "sig")
+        return None
+    row.only("keyid", "key", "sig")
+    spelled = row.text("key")
+    if len(spelled) != 2 * KEY_BYTES or not set(spelled) <= set("0123456789abcdef"):
+        raise ReportRefused("signature", f"a key is {2 * KEY_BYTES} lowercase hex digits", row.pointer)
+    key = bytes.fromhex(spelled)
+    if hashlib.sha256(key).hexdigest()[:32] != row.text("keyid"):
+        raise ReportRefused("signature", f"what it brings is not the key {row.text('keyid')}", row.pointer)
+    return key
 
 
 def _base64(text: str, pointer: str) -> bytes:

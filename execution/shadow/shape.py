@@ -47,6 +47,10 @@ class Reader:
         if set(self._value) != set(names):
             raise self._refuse("", f"holds {', '.join(names)}, and nothing else")
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a field."""
+        return name in self._value
+
     def raw(self, name: str) -> Any:
         """The field as it is; refused when absent."""
         if name not in self._value:

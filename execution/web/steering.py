@@ -104,9 +104,12 @@ def branch(request: HttpRequest, run_id: int) -> HttpResponse:
     now = timezone.now()
     if request.POST.get("back"):
         made = branching.rollback(run=run, tick=int(text), now=now, user=person(request))
+        told = _("A new run goes on from there, and asks again what was answered after it.")
     else:
-        made = branching.branch(run=run, tick=int(text), now=now, user=person(request))
-    messages.success(request, _("A new run shares the history up to there; nothing finished is paid again."))
+        anew = bool(request.POST.get("anew"))
+        made = branching.branch(run=run, tick=int(text), now=now, user=person(request), anew=anew)
+        told = _("A new run shares the history up to there.")
+    messages.success(request, told)
     return redirect(made.get_absolute_url())
 
 

@@ -92,7 +92,9 @@ class TrialForm(forms.Form):
         required=False,
         min_value=0,
         max_value=1e9,
-        help_text=gettext_lazy("Empty: no limit beside those of each run. A trial that reaches it pauses and says so."),
+        help_text=gettext_lazy(
+            "Empty: no limit beside those of each run. A trial that reaches it ends without a verdict."
+        ),
     )
     looks = forms.ChoiceField(label=gettext_lazy("When it may end"), widget=forms.RadioSelect, required=False)
     visibility = forms.ChoiceField(label=gettext_lazy("Who sees it"), required=False)

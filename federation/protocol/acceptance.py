@@ -50,7 +50,7 @@ class Knowledge(Protocol):
         """All accepted releases of one (author, name, version)."""
 
     def parents_of(self, digests: list[str]) -> Iterable[str]:
-        """The parents that the known releases of these source digests name."""
+        """The parents that the known releases of these source digests name, further ancestors where that is cheaper."""
 
     def usage(self, key: UsageKey) -> Mapping[str, Any] | None:
         """The predicate of the newest usage claim under this key."""
@@ -103,8 +103,8 @@ def judge(
         return _usage(read, keyid, known)
     if read.kind == "equivocation":
         accused = _accused(read)
-        both = equivocation.judge(read, {accused: publish_keys(known, accused)})
-        return Accepted(statement=read, keyid=keyid, proven=both)
+        pair = equivocation.judge(read, {accused: publish_keys(known, accused)})
+        return Accepted(statement=read, keyid=keyid, proven=pair)
     return Accepted(statement=read, keyid=keyid)
 
 

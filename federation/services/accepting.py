@@ -23,15 +23,24 @@ from typing import Any
 from django.db.models import Exists, OuterRef
 from django.db.models.expressions import RawSQL
 
-from federation.models import DeadLetter, Peer, QuarantineItem, QuarantineStep, ReleaseParent, Statement, UsageClaim
-from federation.protocol import acceptance, feed, statement
+from federation.models import (
+    Audience,
+    DeadLetter,
+    Peer,
+    QuarantineItem,
+    QuarantineStep,
+    ReleaseParent,
+    Statement,
+    UsageClaim,
+)
+from federation.protocol import acceptance, feed, lineage, statement
 from federation.protocol.acceptance import Accepted, Duplicate, UsageKey
 from federation.protocol.feed import BadLine, Line
 from federation.protocol.problems import Refused
 from federation.protocol.quarantine import Event, State
 from federation.protocol.root import Chain
-from federation.protocol.tiers import RULES, Reannounce
-from federation.services import blocking, bulk, consequences, identities, proving, storing
+from federation.protocol.tiers import RULES, Reannounce, Tier
+from federation.services import blocking, bulk, consequences, homecoming, identities, proving, storing
 from federation.services.identities import chain_of
 from federation.services.proving import Proofs, Prover
 
@@ -121,8 +130,8 @@ class PageKnowledge:
         return self.by_key.get(key, ())
 
     def parents_of(self, digests: list[str]) -> Iterable[str]:
-        yield from ReleaseParent.objects.filter(child_digest__in=bulk.among(digests)).values_list(
-            "parent_digest", flat=True
+        yield from bulk.ancestors(
+            ReleaseParent, "child_digest", "parent_digest", digests, most=lineage.MOST_ANCESTORS + 1
         )
         for digest in digests:
             yield from self.parents.get(digest, ())
@@ -162,6 +171,7 @@ def accept(
     act = _Act(peer=peer, now=now, own=own or identities.node().node_id, examine=examine)
     reads = [_read(line) for line in lines]
     act.known = PageKnowledge.of([read for _, read, _ in reads if read is not None])
+    act.ours = homecoming.ours_among(read.signer for _, read, _ in reads if read is not None)
     act.proven = under_way() if under_way is not None else proving.NOTHING
     outcomes = [act.take(*each) for each in reads]
     act.store()
@@ -205,6 +215,7 @@ class _Act:
     dead: list[DeadLetter] = field(default_factory=list)
     is_announcing: bool = False  # something of it may have to be numbered
     alive: list[str] = field(default_factory=list)  # keys of dead letters that are none any more
+    ours: frozenset[str] = frozenset()  # signers of the page that are at home here
 
     def take(self, line: Line | BadLine, read: statement.Statement | None, refused: Refused | None) -> Outcome:
         """One line: what becomes of it."""
@@ -290,16 +301,31 @@ class _Act:
     def _is_passed_on(self, judged: Accepted) -> bool:
         """Whether it may stand in our feed at once; a release only once it is admitted."""
         kind = judged.statement.kind
-        if kind == "release" or self.peer is None:
+        if kind == "release":
+            return False
+        if judged.statement.signer in self.ours:
+            return True  # it was announced from here before, and this database has lost it
+        if self.peer is None:
             return False
         if kind == "equivocation":
             return True  # proves itself, and warns
         return RULES[self.peer.trust].reannounce is Reannounce.YES
 
     def _columns(self, judged: Accepted, via: Sequence[str]) -> dict[str, Any]:
-        is_announced = self._is_passed_on(judged)
-        self.is_announcing |= is_announced
-        return storing.columns_of(judged.statement, via=via, now=self.now, peer=self.peer, is_announced=is_announced)
+        read = judged.statement
+        is_passed_on, audience = self._is_passed_on(judged), self._audience(read)
+        self.is_announcing |= is_passed_on
+        return storing.columns_of(
+            read, via=via, now=self.now, peer=self.peer, is_announced=is_passed_on, audience=audience
+        )
+
+    def _audience(self, read: statement.Statement) -> str:
+        """Foreign statements travel as far as they say, and exact counts stay in the organisation; ours go where they went."""
+        if read.signer in self.ours:
+            is_near = self.peer is not None and self.peer.trust is Tier.OWN
+            return homecoming.audience_of(read, is_from_organisation=is_near)
+        is_exact = read.kind == "usage" and read.predicate["profile"] == "org"
+        return str(Audience.ORGANISATION if is_exact else Audience.PUBLIC)
 
     def _follow(self, judgements: Sequence[Accepted]) -> None:
         """Consequences, for those few statements that have any."""

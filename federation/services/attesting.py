@@ -58,7 +58,16 @@ def sign(data: bytes) -> dict[str, str] | None:
         return None
     if not found:
         return None
-    return {"keyid": found[0].keyid, "sig": base64.b64encode(found[0].sign(data)).decode("ascii")}
+    key, signature = found[0], base64.b64encode(found[0].sign(data)).decode("ascii")
+    return {"keyid": key.keyid, "key": key.public, "sig": signature}
+
+
+def verify(key: bytes, data: bytes, signature: bytes) -> bool:
+    """Whether a report's signature is that of the key it brings (for ``reporting.VERIFIERS``); False for no key."""
+    try:
+        return keys.verify(keys.public_key(key.hex()), data, signature)
+    except Refused:
+        return False
 
 
 def share(*, now: datetime) -> int:
@@ -183,7 +192,7 @@ def _recomputed(row: Statement, report: Mapping[str, Any], body: Mapping[str, An
     """
     if body.get("node") not in ("", row.signer):
         raise ReportRefused("node", "was written by another node than the one that signed the statement", "/body/node")
-    found = rechecking.recheck(report, _check_with(identities.chain_of(row.signer)))
+    found = rechecking.recheck(report, _check_with(identities.chain_of(row.signer)), verify=verify)
     if found.candidate != _PREFIX + row.subject_digest:
         raise ReportRefused("subject", "is about another version than the statement says", "/body/candidate")
     return found

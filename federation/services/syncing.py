@@ -194,9 +194,13 @@ def store(
         if step.cursor is not None:
             moved = Peer.objects.filter(pk=peer.pk, cursor_epoch=expected.epoch if expected else "")
             moved = moved.filter(cursor_seq=expected.seq if expected else 0)
-            if not moved.update(cursor_epoch=step.cursor.epoch, cursor_seq=step.cursor.seq, must_recover=False):
+            if not moved.update(cursor_epoch=step.cursor.epoch, cursor_seq=step.cursor.seq):
                 raise CursorMoved
-            peer.cursor_epoch, peer.cursor_seq, peer.must_recover = step.cursor.epoch, step.cursor.seq, False
+            peer.cursor_epoch, peer.cursor_seq = step.cursor.epoch, step.cursor.seq
+        if step.is_compared:
+            # What came into doubt since this exchange began is not settled by it.
+            settled = Peer.objects.filter(pk=peer.pk, doubts=peer.doubts).update(must_recover=False)
+            peer.must_recover = not settled
         outcomes = accepting.accept(step.lines, peer=peer, now=now, own=own, prover=prover)
         quotas.note(peer, outcomes, now=now)
         fresh = sum(outcome.status == "accepted" for outcome in outcomes)

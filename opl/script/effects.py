@@ -10,6 +10,12 @@ fields.
 Times are integer milliseconds since the epoch, as the driver's clock says.
 Every input carries ``at``; the machine never sees another clock.
 
+An input may carry ``turn``: how much one step may emit (bytes, and 200 for each
+event and progress point) before the run gives way. It gives way between two
+statements, sets a timer that is due at once, and goes on with the input that
+says so; 0 takes the input and goes on with nothing. Without it, a run goes on
+until it waits.
+
 Invariants a driver may rely on:
 
 - ``seq`` numbers the events of a run from 1 without gaps, in order of
@@ -51,6 +57,7 @@ class StartInput(TypedDict):
 
     kind: Literal["start"]
     at: int
+    turn: NotRequired[int]
 
 
 class ReplyInput(TypedDict):
@@ -60,6 +67,7 @@ class ReplyInput(TypedDict):
     seq: int
     value: Any
     at: int
+    turn: NotRequired[int]
 
 
 class TimerInput(TypedDict):
@@ -68,6 +76,7 @@ class TimerInput(TypedDict):
     kind: Literal["timer"]
     id: int
     at: int
+    turn: NotRequired[int]
 
 
 class TerminateInput(TypedDict):
@@ -78,6 +87,7 @@ class TerminateInput(TypedDict):
     reason: str
     at: int
     code: NotRequired[str]  # for "failed": for example "opl.limit.tokens"
+    line: NotRequired[int]  # of the request that is not sent, where there is one
 
 
 class AssignInput(TypedDict):
@@ -213,9 +223,18 @@ def timed_out(*, agent_id: str, seconds: float) -> dict[str, Any]:
     )
 
 
+def _why_not(status: str) -> dict[str, str]:
+    """The error of a child run that ended without one, and yet is no success."""
+    if status == "succeeded":
+        return {"type": "not_met", "message": "the child run ended, but its success_when does not hold"}
+    return {"type": status, "message": f"the child run ended as {status}"}
+
+
 def child_result(*, run_id: int, status: str, succeeded: bool, result: Any, error: Any) -> dict[str, Any]:
     """The reply of a child run; the fields of a result that is an object stand beside the others."""
-    told = error if error is not None or succeeded else {"type": status, "message": f"the child run ended as {status}"}
+    told = error if error is not None or succeeded else _why_not(status)
+    if isinstance(told, dict) and "code" in told:
+        told = {"type": told["code"], **told}
     reply = {"run_id": run_id, "status": status, "success": succeeded, "result": result, "output": result}
     extra = {name: value for name, value in result.items() if name not in reply} if isinstance(result, dict) else {}
     return {**extra, **reply, "error": told}

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rest_framework.parsers import BaseParser, JSONParser, MultiPartParser
+from rest_framework.parsers import BaseParser, MultiPartParser
 from rest_framework.request import Request
 
 from registry.api.bodies import read_body
+from registry.api.json_parser import OneReadingParser
 from registry.api.shapes import PublishBody
 from registry.errors import InvalidRequest
 
@@ -30,7 +31,7 @@ class RawParser(BaseParser):
         return bytes(stream.read())
 
 
-SOURCE_PARSERS = [JSONParser, MultiPartParser, RawParser]
+SOURCE_PARSERS = [OneReadingParser, MultiPartParser, RawParser]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

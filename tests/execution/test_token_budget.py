@@ -101,13 +101,20 @@ class TestOverTheApi:
 
         assert found["status"] == "failed" and found["error"]["code"] == "opl.limit.tokens"
         assert hub.provider.sent == [] and found["tokens"] == 0
+        said, line = found["error"]["message"], found["error"]["line"]
+        assert said.startswith("the budget of 50 tokens of this run has 50 left, and the next request (event 2)")
+        assert f"may take {hub.reserved[0]:,}" in said and "was not sent" in said
+        assert (
+            line
+            == TWO.splitlines().index('  EVENT completion:async {agent_id: "writer", prompt: "Part {{n}}"} AS part') + 1
+        )
 
     def test_the_request_that_would_exceed_is_not_sent_and_the_rest_is_kept(self, hub: Hub) -> None:
         limit = hub.for_one()
         found = hub.start("two", tokens=limit)
 
         assert found["status"] == "failed" and found["error"]["code"] == "opl.limit.tokens"
-        assert f"{limit} tokens" in found["error"]["message"]
+        assert f"{limit:,} tokens" in found["error"]["message"]
         assert len(hub.provider.sent) == 1 and 0 < found["tokens"] <= limit
         events = hub.client.get(f"/api/v1/runs/{found['id']}/events").json()["results"]
         names = [event["name"] for event in events]
@@ -147,6 +154,7 @@ class TestOverTheApi:
         assert found["status"] in ("succeeded", "failed")
         child = Run.objects.get(parent_id=found["id"])
         assert child.status == "failed" and child.error["code"] == "opl.limit.tokens"
+        assert f"of run {found['id']} above it" in child.error["message"]
         assert child.effects.filter(status="done").count() == 1
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from hub import live
+from tests.registry.factories import make_token, make_user
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,10 @@ class History:
 
     def may_watch(self, user_id: int | None, subject: str) -> bool:
         return subject in self.subjects and subject not in self.hidden
+
+    def is_over(self, subject: str, after: int) -> bool:
+        told = self.subjects[subject]
+        return told[-1].last and after >= told[-1].sequence
 
     def read(self, after: Mapping[str, int]) -> Mapping[str, Sequence[Said]]:
         self.reads += 1
@@ -82,6 +88,13 @@ class TestStream:
         assert "id: 1" not in text(sent)
         assert "id: 2" in text(sent)
 
+    @pytest.mark.parametrize("seen", ["2", "99"])
+    def test_tells_a_browser_that_saw_the_end_to_stop_asking(self, history: History, seen: str) -> None:
+        sent = asyncio.run(get("/live/runs/one", headers={"last-event-id": seen}))
+
+        assert sent[0]["status"] == 204  # any other answer, and an EventSource connects again for ever
+        assert live.tailer().viewers == set()
+
     def test_is_not_held_by_a_viewer_that_left(self, history: History) -> None:
         asyncio.run(get("/live/runs/open", leave_after=3))
 
@@ -124,3 +137,41 @@ class TestTailer:
             return [viewer.queue.get_nowait() for _ in range(2)]
 
         assert asyncio.run(flood())[-1] is None
+
+
+@pytest.mark.django_db(transaction=True)
+class TestWhoWatches:
+    """A program shows its token as it does below ``/api``; a person's browser its session."""
+
+    @pytest.fixture
+    def asked_for(self, history: History, monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
+        asked: list[int | None] = []
+
+        def may_watch(user_id: int | None, subject: str) -> bool:
+            asked.append(user_id)
+            return user_id is not None
+
+        monkeypatch.setattr(history, "may_watch", may_watch)
+        return asked
+
+    @pytest.mark.parametrize("scheme", ["Bearer", "token"])
+    def test_a_token_watches_what_its_person_may(self, asked_for: list[int | None], scheme: str) -> None:
+        user = make_user()
+        secret = make_token(user, "run", now=timezone.now())
+
+        sent = asyncio.run(get("/live/runs/one", headers={"authorization": f"{scheme} {secret}"}))
+
+        assert (sent[0]["status"], asked_for) == (200, [user.pk])
+
+    @pytest.mark.parametrize("secret", ["oplt_nobody", "", "ä"])
+    def test_a_token_that_is_none_is_told_so(self, asked_for: list[int | None], secret: str) -> None:
+        sent = asyncio.run(get("/live/runs/one", headers={"authorization": f"Bearer {secret}"}))
+
+        assert (sent[0]["status"], asked_for) == (401, [])
+        assert dict(sent[0]["headers"])[b"www-authenticate"].startswith(b"Bearer")
+        assert json.loads(text(sent))["code"] == "authentication-failed"
+
+    def test_another_scheme_is_somebody_elses_business(self, asked_for: list[int | None]) -> None:
+        sent = asyncio.run(get("/live/runs/one", headers={"authorization": "Basic eA=="}))
+
+        assert (sent[0]["status"], asked_for) == (404, [None])

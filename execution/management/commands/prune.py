@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["days"] < 0:
-            raise CommandError("--days is 0 or more")
+            raise CommandError("--days is 0 or more", returncode=2)
         pruned = pruning.prune(now=timezone.now(), days=options["days"])
         if options["json"]:
             self.stdout.write(json.dumps(asdict(pruned)))

@@ -16,7 +16,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from execution.services import reporting
 from execution.shadow.errors import ReportRefused
+from execution.shadow.figures import typeset
 from execution.shadow.recheck import MOST_BYTES, recheck
 
 
@@ -33,7 +35,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            result = recheck(_read(options["report"]))
+            result = recheck(_read(options["report"]), verify=reporting.verifier())
         except OSError as error:
             self.refuse(options, "file", f"{options['report']}: {error.strerror or 'it cannot be read'}", "")
             return
@@ -60,8 +62,14 @@ class Command(BaseCommand):
                 )
             )
             return
-        self.stdout.write(f"confirmed {result.outcome.value}: {result.sentence}")
+        self.stdout.write(f"confirmed {result.outcome.value}: {typeset(result.sentence)}")
         self.stdout.write(f"  {result.pairs} pairs, {result.missing} missing; {result.digest}")
+        if result.signed_by:
+            self.stdout.write(
+                f"  signed by key {', '.join(result.signed_by)}; whose it is, the node's fingerprint tells"
+            )
+        if not result.signed_by and not result.unchecked:
+            self.stdout.write("  signed by nobody: that its pairs happened, you take from where you got it")
         if result.unchecked:
             self.stdout.write(f"  signatures not checked here: {', '.join(result.unchecked)}")
 

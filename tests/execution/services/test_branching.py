@@ -102,10 +102,35 @@ class TestBranch:
         run_until_idle(clock=clock)
         controlling.answer(run_id=origin.pk, seq=1, value="old", now=clock())
 
-        made = branching.branch(run=reload(origin), tick=1, now=NOW)
-        made = done(made, clock)
+        made = done(branching.branch(run=reload(origin), tick=1, now=NOW), clock)
+        assert made.status == "waiting"
+        controlling.answer(run_id=made.pk, seq=1, value="new", now=clock())
 
-        assert made.result_value() == "old"
+        assert reload(made).result_value() == "new"
+
+    def test_keeps_what_people_said_before_its_tick_and_in_an_edited_pattern(self, clock: Clock) -> None:
+        script = (
+            'EVENT human:ask {question: "?"} AS x\nEVENT completion:async {agent_id: "a", prompt: x} AS r\nRETURN x'
+        )
+        origin = make_run(script)
+        run_until_idle(clock=clock)
+        controlling.answer(run_id=origin.pk, seq=1, value="old", now=clock())
+        done(origin, clock)
+        edited = make_version(script.replace("RETURN x", "RETURN [x]"))
+
+        later = done(branching.branch(run=reload(origin), tick=2, now=NOW), clock)
+        other = done(branching.branch(run=reload(origin), version=edited, now=NOW), clock)
+
+        assert (later.result_value(), other.result_value()) == ("old", ["old"])
+
+    def test_asks_everybody_again_where_that_is_wanted(self, clock: Clock) -> None:
+        origin = done(make_run(STEPS), clock)
+
+        made = done(branching.branch(run=origin, tick=2, anew=True, now=NOW), clock)
+
+        assert made.status == "succeeded" and made.tokens_used > 0
+        assert not Effect.objects.filter(run=made, reused_from__isnull=False).exists()
+        assert made.result_value()[:1] == origin.result_value()[:1]
 
     def test_refuses_a_tick_that_is_not_there(self, clock: Clock) -> None:
         origin = done(make_run(STEPS), clock)
@@ -155,6 +180,13 @@ RETURN [a.output, b.output]
 
 
 class TestRollback:
+    def test_throws_away_what_came_after_its_tick(self, clock: Clock) -> None:
+        origin = done(make_run(STEPS), clock)
+
+        made = done(branching.rollback(run=origin, tick=2, now=NOW), clock)
+
+        assert made.tokens_used > 0 and not Effect.objects.filter(run=made, reused_from__isnull=False).exists()
+
     def test_cancels_the_run_it_leaves(self, clock: Clock) -> None:
         origin = make_run("WAIT 9\nWAIT 9")
         run_until_idle(clock=clock)

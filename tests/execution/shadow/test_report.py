@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import hashlib
 import json
 import random
 from dataclasses import replace
@@ -216,6 +217,42 @@ class TestSignatures:
         with pytest.raises(ReportRefused, match="does not fit"):
             recheck(dump(signed), lambda *_: False)
 
+    def test_that_bring_their_key_are_checked_with_it(self, report):
+        signed = {**report, "signatures": [self.brought()]}
+
+        found = recheck(dump(signed), verify=self.fits(report))
+
+        assert (found.signed_by, found.unchecked) == ((self.brought()["keyid"],), ())
+        assert recheck(dump(signed)).unchecked == (self.brought()["keyid"],)
+
+    def test_under_another_key_than_they_name_refuse_the_report(self, report):
+        signed = {**report, "signatures": [{**self.brought(), "keyid": "0" * 32}]}
+
+        with pytest.raises(ReportRefused, match="is not the key"):
+            recheck(dump(signed))
+
+    def test_hold_for_every_byte_of_theirs(self, report):
+        raw, rng = dump({**report, "signatures": [self.brought()]}), random.Random(2)
+        first = raw.rindex(b'"signatures"')
+        for place in range(first, len(raw)):
+            changed = bytearray(raw)
+            changed[place] ^= 1 << rng.randrange(7)
+            with pytest.raises(ReportRefused):
+                recheck(bytes(changed), verify=self.fits(report))
+
+    @staticmethod
+    def brought():
+        key = bytes(range(32))
+        return {
+            "keyid": hashlib.sha256(key).hexdigest()[:32],
+            "key": key.hex(),
+            "sig": base64.b64encode(b"good").decode(),
+        }
+
+    @staticmethod
+    def fits(report):
+        return lambda key, data, signature: (key, data, signature) == (bytes(range(32)), signed_bytes(report), b"good")
+
 
 class TestSchema:
     """The published schema says what the reader enforces."""
@@ -223,6 +260,7 @@ class TestSchema:
     def test_fits_every_report_that_is_written(self, report, validator):
         validator.validate(json.loads(dump(report)))
         validator.validate(json.loads(dump(build(setting(SUCCESS_ONLY), []))))
+        validator.validate(json.loads(dump({**report, "signatures": [TestSignatures.brought()]})))
 
     @pytest.mark.parametrize("path", sorted((EXAMPLES / "valid").glob("*.json")))
     def test_fits_its_valid_examples_which_recheck(self, path, validator):

@@ -38,6 +38,7 @@ EXAMPLES: dict[str, tuple[str, str, Any]] = {
     "peer-requests": ("POST", "/fed/v1/peer-requests", lambda remote: introduction(remote)),
     "poke": ("POST", "/fed/v1/poke", dumps({"epoch": "0" * 32, "seq": 1})),
     "status": ("GET", "/fed/v1/status", b""),
+    "bare": ("GET", "/fed/v1", b""),
     "top": ("GET", "/fed/v1/", b""),
     "nothing": ("GET", "/fed/v1/what-is-this", b""),
 }
