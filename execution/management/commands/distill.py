@@ -46,8 +46,15 @@ class Command(BaseCommand):
         except (ExecutionError, RegistryError) as error:
             raise CommandError(str(error)) from error
         if options["output"]:
-            Path(options["output"]).write_bytes(made.source)
+            self.write(options["output"], made.source)
         self.tell(made, options)
+
+    def write(self, name: str, source: bytes) -> None:
+        """The document, where it was asked for."""
+        try:
+            Path(name).write_bytes(source)
+        except OSError as error:
+            raise CommandError(f"{name}: {error.strerror or 'it cannot be written'}") from error
 
     def run(self, number: int) -> Run:
         found = Run.objects.select_related("version__pattern__owner").filter(pk=number).first()
