@@ -22,8 +22,9 @@ test: .venv ## run every test (T=path::name for some, DB=postgres for PostgreSQL
 	@$(BIN)/python -m tests.servers install
 	@$(if $(filter postgres,$(DB)),$(BIN)/python -m tests.servers postgres -- )$(BIN)/python -m pytest $(if $(T),$(T),-n 2 --dist worksteal)
 
-chaos: .venv ## twenty bad days of three federated nodes over real HTTP, some minutes
-	@HTTP_CHAOS=1 $(BIN)/python -m pytest -n 2 tests/federation/chaos
+SEEDS ?= 0-19
+chaos: .venv ## bad days of three federated nodes over real HTTP (SEEDS=0-59 for more), ten seconds each
+	@CHAOS_SEEDS=$(SEEDS) $(BIN)/python -m pytest -n 0 tests/federation/chaos
 
 format: .venv ## put the code into its usual form
 	$(BIN)/ruff check --fix-only --quiet .

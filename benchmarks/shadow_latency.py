@@ -3,9 +3,10 @@ Does a bad candidate delay anybody? A caller's latency with and without one besi
 
 Two workers as `serve` starts them (people's runs, and trials), one database. A
 live trial shadows every real run of the control with a candidate that hangs,
-that crashes, or that floods the hub with questions. Blocks of real runs with
-and without are interleaved, so that both see the same machine; the noise is
-how far two blocks without any candidate lie apart.
+that crashes, that floods the hub with questions, asks huge ones, starts
+hundreds of child runs, computes without a pause, or emits thousands of events.
+Blocks of real runs with and without are interleaved, so that both see the same
+machine; the noise is how far two blocks without any candidate lie apart.
 
     python -m benchmarks.shadow_latency
 """
@@ -48,7 +49,39 @@ PARALLEL(limit: 500):
     EVENT completion:async {agent_id: "steady", prompt: "{{i}}"} AS answer
 RETURN n
 """,
+    "swelling": """
+STATE n = 0
+STATE held = MAP(RANGE(20000), i => RANDOM())
+PARALLEL(limit: 4):
+  FOREACH i IN RANGE(1000):
+    EVENT completion:async {agent_id: "steady", prompt: "{{i}}: {{held}}"} AS answer
+RETURN n
+""",
+    "spawning": """
+STATE n = 0
+PARALLEL(limit: 500):
+  FOREACH i IN RANGE(2000):
+    EVENT orchestration:start {pattern: "bench/child", inputs: {n: i}} AS answer
+RETURN n
+""",
+    "spinning": """
+STATE n = 0
+LOOP i FROM 1 TO 990000:
+  UPDATE n = n + 1
+RETURN n
+""",
+    "chattering": """
+STATE n = 0
+FOREACH i IN RANGE(9900):
+  EVENT note:taken {i: i, text: "the same thing said again and again, so that it is a row of some length"}
+RETURN n
+""",
 }
+CHILD = """
+STATE n = 0
+EVENT completion:async {agent_id: "steady", prompt: "{{n}}"} AS answer
+RETURN n
+"""
 
 
 class BenchAgents:
@@ -131,6 +164,7 @@ def node() -> None:
     workers = [_worker("runs"), _worker("trials")]
     blocks: dict[str, list[list[float]]] = {"none": [], **{name: [] for name in CANDIDATES}}
     try:
+        factories.make_version(CHILD, owner=factories.make_user("bench").own_owner, name="child")
         warm = factories.make_version(CONTROL)
         _block(warm)
         for _ in range(ROUNDS):

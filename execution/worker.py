@@ -21,7 +21,8 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from execution.agents import roster
 from execution.errors import RunMoved
-from execution.services import advancing, batching, delivering, faults, hints, observing, reaping
+from execution.services import advancing, batching, committing, delivering, faults, hints, observing, reaping, yielding
 from execution.services.asking import Delivery, Reply
 from execution.services.clock import now_ms
 from execution.services.drafting import Claim
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 
 SLICE_MS = 250
 BATCHES_MS = 500  # between two looks at message batches
+TRIALS_BATCH = 25  # answers or claims of trials in one transaction: people's runs wait for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,7 @@ class Worker:
         self._ended = threading.Event()
         self._beater: threading.Thread | None = None
         self._reaped_at = self._batched_at = 0
+        self._pace = yielding.Pace()
 
     # ------------------------------------------------------------ life
 
@@ -237,12 +240,23 @@ class Worker:
             runs += reaping.of_queue([run_id], self.settings.queue)
         runs += reaping.runs_with_work(self.clock(), queue=self.settings.queue)
         done += self._go_on(runs)
-        self._deliver(
-            delivering.claim(worker_id=self.worker_id, room=self.room, now=self.clock(), queue=self.settings.queue)
-        )
+        room = min(self.room, self.batch_size) if self.settings.queue == TRIALS else self.room
+        with self._turn():
+            self._deliver(
+                delivering.claim(worker_id=self.worker_id, room=room, now=self.clock(), queue=self.settings.queue)
+            )
         if self.settings.queue == TRIALS:
-            done += observing.observe(self.clock()) + self._batches()
+            with self._turn():
+                done += observing.observe(self.clock()) + self._batches()
         return done + self._send_backlog()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One thing done; a worker of trials then lets others write."""
+        started = time.monotonic()
+        yield
+        if self.settings.queue == TRIALS:
+            self._pace.give_way(time.monotonic() - started)
 
     def _go_on(self, runs: Sequence[int]) -> int:
         """Advance these runs, and whatever follows at once from it."""
@@ -257,11 +271,20 @@ class Worker:
         """Advance one run and take what it asks into the backlog; whether it moved, and which runs can go on now."""
         claim = Claim(worker_id=self.worker_id, room=self.room)
         try:
-            advanced = advancing.advance(run_id=run_id, now=self.clock(), claim=claim)
+            with self._turn():
+                advanced = advancing.advance(run_id=run_id, now=self.clock(), claim=claim)
         except RunMoved:
             return 0, ()  # others are at it; what they leave is found by the next look
         self._deliver(advanced.deliveries)
+        if advanced.again:
+            self.hinted.put(run_id)
         return int(advanced.moved), advanced.others
+
+    @property
+    def batch_size(self) -> int:
+        """Answers that one transaction commits, or questions that it claims."""
+        most = self.settings.commit_batch
+        return min(most, TRIALS_BATCH) if self.settings.queue == TRIALS else most
 
     @property
     def room(self) -> int:
@@ -287,7 +310,7 @@ class Worker:
                     self.lane.submit(delivery)
             replies = [delivering.send_now(delivery, self.clock) for delivery in immediate]
             if replies:
-                self._go_on(delivering.commit(replies, self.clock()))
+                self._go_on(committing.commit(replies, self.clock()))
             done += len(batch)
             if self.clock() > until:
                 break
@@ -296,7 +319,7 @@ class Worker:
     def _batch(self) -> list[Delivery]:
         """The next of the backlog; another thread may be taking from it too."""
         batch: list[Delivery] = []
-        while len(batch) < self.settings.commit_batch:
+        while len(batch) < self.batch_size:
             try:
                 batch.append(self.backlog.popleft())
             except IndexError:
@@ -316,8 +339,9 @@ class Worker:
 
     def _commit_answers(self, replies: Sequence[Reply]) -> list[int]:
         runs: list[int] = []
-        for start in range(0, len(replies), self.settings.commit_batch):
-            runs += delivering.commit(replies[start : start + self.settings.commit_batch], self.clock())
+        for start in range(0, len(replies), self.batch_size):
+            with self._turn():
+                runs += committing.commit(replies[start : start + self.batch_size], self.clock())
         return runs
 
     def _hinted_runs(self) -> list[int]:

@@ -113,12 +113,12 @@ class NotFound(Unable):
     code = "federation.not-found"
     status = 404
 
-    def __init__(self, subject: str) -> None:
-        super().__init__(subject)
-        self.subject = subject
+    def __init__(self, subject: str, hint: str = "look at the peer's list and mind the spelling") -> None:
+        super().__init__(subject, hint)
+        self.subject, self.hint = subject, hint
 
     def __str__(self) -> str:
-        return f"{self.subject[:300]} is not here; look at the peer's list and mind the spelling"
+        return f"{self.subject[:300]} is not here; {self.hint}"
 
 
 class WrongFingerprint(Unable):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import secrets
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -34,6 +34,7 @@ from registry import outgoing
 from registry.errors import OutgoingFailed, OutgoingRefused
 from registry.outgoing import Door
 
+_PART = 256 * limits.KIB  # unpacked at once
 _SPARE = 64 * limits.KIB  # a body may exceed a page by its last line's frame
 
 Fetch = Callable[[str, str, bytes, Mapping[str, str], outgoing.Limits], outgoing.Answer]
@@ -160,25 +161,35 @@ def verified(answer: outgoing.Answer, request: Request, peer_keys: Mapping[str, 
     return Answer(status=answer.status, headers=dict(headers), body=body)
 
 
-def unpacked(body: bytes, coding: str | None = "zstd", *, largest: int = limits.PAGE_BYTES) -> bytes:
+def unpacked(body: bytes, coding: str | None = "zstd") -> bytes:
     """
-    What zstd packed, counted while it streams: a frame that says how large it is may lie.
+    What zstd packed into a page.
 
     Raises:
-        TransportFailure: another coding, a broken frame, or more than ``largest`` bytes.
+        TransportFailure: another coding, a broken frame, or more than a page.
     """
     if coding != "zstd":
         raise TransportFailure(f"the answer is coded as {coding}, which was not asked for")
-    opened = bytearray()
+    return b"".join(unpacking(body, largest=limits.PAGE_BYTES))
+
+
+def unpacking(body: bytes, *, largest: int) -> Iterator[bytes]:
+    """
+    The same part by part, counted while it streams: a frame that says how large it is may lie.
+
+    Raises:
+        TransportFailure: a broken frame, or more than ``largest`` bytes.
+    """
+    size = 0
     try:
         with zstandard.ZstdDecompressor(max_window_size=2**23).stream_reader(body, read_across_frames=False) as reader:
-            while part := reader.read(64 * limits.KIB):
-                opened += part
-                if len(opened) > largest:
+            while part := reader.read(_PART):
+                size += len(part)
+                if size > largest:
                     raise TransportFailure(f"the answer unpacks to more than {largest} bytes")
+                yield part
     except zstandard.ZstdError as error:
         raise TransportFailure(f"the answer is not zstd: {error}") from error
-    return bytes(opened)
 
 
 def packed(body: bytes, *, level: int = 3) -> bytes:

@@ -123,14 +123,18 @@ def database_settings(url: str) -> dict[str, Any]:
     """Django's ``DATABASES["default"]`` for a URL; the settings of page 3, section 3.2."""
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
-        # One writer at a time, waiting politely for it, and nothing lost when the power goes.
+        # One writer at a time, waiting politely for it, and nothing lost when the power goes. The log is copied into
+        # the database every 16 MiB instead of every 4: pages that many commits touch are copied once (decision 0140).
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": unquote(parts.path[1:]) or ":memory:",
             "OPTIONS": {
                 "timeout": 20,
                 "transaction_mode": "IMMEDIATE",
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+                "init_command": (
+                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+                    " PRAGMA wal_autocheckpoint=4000;"
+                ),
             },
         }
     if parts.scheme in ("postgres", "postgresql"):

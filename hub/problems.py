@@ -100,7 +100,7 @@ def _response(problem: dict[str, Any], headers: dict[str, str] | None = None) ->
 
 
 def _from_drf(error: exceptions.APIException, allowed: Sequence[str] = ()) -> Response:
-    fields = None
+    fields: Any = None
     if isinstance(error, exceptions.ValidationError):
         fields = error.detail if isinstance(error.detail, dict) else {"": error.detail}
         if NON_FIELD in fields:

@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     path("api/v1/", include("registry.api.urls")),
     path("api/v1/", include("execution.api.urls")),
+    path("api/v1/", include("federation.api.staff.urls")),
     path("admin/", admin.site.urls),
     path("", include("federation.api.urls")),
     path("", include("federation.web.urls")),

@@ -18,13 +18,16 @@ Source: docs/spec 5.9; RFC 6890 and the IANA special-purpose registries.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx2
 
@@ -218,15 +221,22 @@ class Door:
         named = {"Host": parsed.netloc.decode("ascii"), "Accept-Encoding": "identity", **headers}
         deadline = self.clock() + limits.total_seconds
         transport = self.transport or httpx2.HTTPTransport(verify=self.ssl_context or True, trust_env=False, retries=0)
-        with httpx2.Client(transport=transport, timeout=timeout, trust_env=False, follow_redirects=False) as client:
-            request = client.build_request(
-                method, target, content=content, headers=named, extensions={"sni_hostname": parsed.host}
-            )
-            response = client.send(request, stream=True)
+        with (
+            _Hangup(limits.total_seconds) as hangup,
+            httpx2.Client(transport=transport, timeout=timeout, trust_env=False, follow_redirects=False) as client,
+        ):
+            extensions = {"sni_hostname": parsed.host, "trace": hangup.watch}
+            request = client.build_request(method, target, content=content, headers=named, extensions=extensions)
             try:
-                body = self._read(response, parsed, limits, deadline)
-            finally:
-                response.close()
+                response = client.send(request, stream=True)
+                try:
+                    body = self._read(response, parsed, limits, deadline)
+                finally:
+                    response.close()
+            except httpx2.HTTPError as error:
+                if hangup.is_over:
+                    raise _too_slow(parsed, limits) from error
+                raise
         return Answer(status=response.status_code, headers=response.headers, body=body)
 
     def _read(self, response: httpx2.Response, parsed: httpx2.URL, limits: Limits, deadline: float) -> bytes:
@@ -236,5 +246,44 @@ class Door:
             if len(body) > limits.body_bytes:
                 raise OutgoingFailed(str(parsed), f"the answer is longer than {limits.body_bytes} bytes")
             if self.clock() > deadline:
-                raise OutgoingFailed(str(parsed), f"no complete answer within {limits.total_seconds:g} s")
+                raise _too_slow(parsed, limits)
         return bytes(body)
+
+
+def _too_slow(parsed: httpx2.URL, limits: Limits) -> OutgoingFailed:
+    return OutgoingFailed(str(parsed), f"no complete answer within {limits.total_seconds:g} s")
+
+
+class _Hangup:
+    """
+    Ends a connection when its time is over, whatever the other side does meanwhile.
+
+    The client's own time-outs begin anew with every byte: a host that sends one
+    byte of a header now and then would be listened to for days.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.is_over = False
+        self._socket: socket.socket | None = None
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+
+    def __enter__(self) -> _Hangup:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def watch(self, event: str, info: Mapping[str, Any]) -> None:
+        """The client's trace hook: remembers the connection once it stands, and what TLS makes of it."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._socket = info["return_value"].get_extra_info("socket")
+            if self.is_over:
+                self._end()
+
+    def _end(self) -> None:
+        self.is_over = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # it may have ended by itself
+                self._socket.shutdown(socket.SHUT_RDWR)

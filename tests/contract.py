@@ -37,6 +37,11 @@ def is_of_execution(path: str) -> bool:
     return path.startswith(("/api/v1/runs", "/api/v1/trials", "/api/v1/backends")) or path.endswith("/estimate")
 
 
+def is_of_federation(path: str) -> bool:
+    """Whether an address is about peers and what they bring."""
+    return path.startswith(("/api/v1/peers", "/api/v1/quarantine", "/api/v1/blocked-authors"))
+
+
 def answered_as_described(client: APIClient, data: st.DataObject, listed: list[Any], known: dict[str, Any]) -> None:
     """
     Draw one request and hold its answer to the description.

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 
 _as_sqlite: dict[str, str] = {}
 
@@ -28,9 +28,8 @@ class Cursor:
 
     __slots__ = ("_errors", "_own", "_sqlite")
 
-    def __init__(self, own: Any, *, sqlite: bool) -> None:
-        self._own, self._sqlite = own, sqlite
-        self._errors = connection.wrap_database_errors
+    def __init__(self, own: Any, *, sqlite: bool, errors: Any) -> None:
+        self._own, self._sqlite, self._errors = own, sqlite, errors
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
         """Carry out one statement."""
@@ -70,6 +69,7 @@ def _text(sql: str) -> str:
 @contextmanager
 def cursor() -> Iterator[Any]:
     """A cursor on Django's connection of this thread; inside of a transaction or not."""
+    connection = connections[DEFAULT_DB_ALIAS]  # once: each look through ``django.db.connection`` costs microseconds
     if connection.execute_wrappers or connection.queries_logged:
         with connection.cursor() as watched:
             yield watched
@@ -77,14 +77,14 @@ def cursor() -> Iterator[Any]:
     if not connection.in_atomic_block:
         connection.close_if_health_check_failed()
     connection.ensure_connection()
-    own = _own_cursor()
+    own = _own_cursor(connection)
     try:
-        yield Cursor(own, sqlite=connection.vendor == "sqlite")
+        yield Cursor(own, sqlite=connection.vendor == "sqlite", errors=connection.wrap_database_errors)
     finally:
         own.close()
 
 
-def _own_cursor() -> Any:
+def _own_cursor(connection: Any) -> Any:
     if connection.vendor == "postgresql":
         import psycopg
 

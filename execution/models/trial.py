@@ -22,6 +22,7 @@ from execution import states
 from execution.models.fields import JsonText
 from execution.models.run import Run
 from execution.models.stored import load
+from execution.shadow.figures import typeset
 from execution.shadow.plan import TrialPlan
 from execution.shadow.recheck import plan_from_json
 from execution.shadow.shape import Reader
@@ -180,6 +181,11 @@ class Trial(models.Model):
     def trial_plan(self) -> TrialPlan:
         """The plan as the statistics use it."""
         return plan_from_json(Reader(self.plan, "/plan"))
+
+    @property
+    def said(self) -> str:
+        """The verdict in words, as people read it."""
+        return typeset(self.sentence)
 
     def is_visible_to(self, user: Any) -> bool:
         """Whether ``user`` may know that this trial exists."""

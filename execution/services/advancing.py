@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import connection
@@ -29,6 +29,8 @@ from execution.services.sessions import Session
 log = logging.getLogger(__name__)
 
 TRIES = 20
+READY_AT_ONCE = 100  # answers that a run with turns is given in one advance
+ALL = 2**31
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class Advanced:
     moved: bool = False  # whether a tick was written
     deliveries: Sequence[Delivery] = field(default_factory=tuple)  # claimed by the caller, to be sent now
     others: Sequence[int] = field(default_factory=tuple)  # runs that can go on now: children, or the parent
+    again: bool = False  # the run itself can go on, in a turn of its own: others first
 
 
 def advance(*, run_id: int, now: int, claim: Claim | None = None, signals: Sequence[dict[str, Any]] = ()) -> Advanced:
@@ -88,7 +91,8 @@ def _advance_once(run_id: int, now: int, claim: Claim | None, signals: Sequence[
         return fail(session, now, error)
     begun = journal.write(draft)
     faults.reach("advanced")
-    return _after(draft, begun)
+    cut = draft.gave_way or (draft.turn is not None and len(ready) == READY_AT_ONCE)
+    return replace(_after(draft, begun), again=cut and draft.end is None)
 
 
 def _after(draft: Draft, begun: list[int]) -> Advanced:
@@ -116,11 +120,14 @@ def _after(draft: Draft, begun: list[int]) -> Advanced:
 
 def what_is_ready(session: Session, now: int) -> tuple[list[Ready], list[int]]:
     """Answers that the machine has not had, in order of arrival, and the timers that are due."""
+    most = READY_AT_ONCE if isolating.turn(session) is not None else ALL
+    if session.handed and session.timers is not None and not session.timers:
+        return session.handed[:most], []
     with hot.cursor() as cursor:
         cursor.execute(
             "SELECT seq, answer, replies, handler, tokens, cost, reserved_tokens, reserved_cost, error_kind,"
-            " duration_seconds FROM execution_effect WHERE run_id = %s AND unread ORDER BY answered_at, seq",
-            [session.run_id],
+            " duration_seconds FROM execution_effect WHERE run_id = %s AND unread ORDER BY answered_at, seq LIMIT %s",
+            [session.run_id, most],
         )
         rows = cursor.fetchall()
         # A session that has moved on since is found out when it writes; one that finds nothing asks the rows.

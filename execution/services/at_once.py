@@ -68,43 +68,48 @@ _EFFECT_NAMES = rows.EFFECT_COLUMNS.split(", ")
 _EVENT_NAMES = rows.EVENT_COLUMNS.split(", ")
 
 
-# An answer, in the order of ``delivering._stored``: who reads ``unread`` rows finds it from here on.
+# An answer, in the order of ``committing._stored``: who reads ``unread`` rows finds it from here on.
 _ANSWERED = (
     "UPDATE execution_effect AS e SET status = {}, answer = {}, error_kind = {}, duration_seconds = {}, tokens = {},"
     " cost = {}, usage = {}, answered_at = %s, unread = TRUE, worker_id = NULL, expires_at = NULL"
 )
 _WAITED_FOR = " WHERE e.run_id = {} AND e.seq = {} AND e.epoch = {} AND e.status = 'sent'"
 _FIELDS = ("status", "answer", "error_kind", "duration_seconds", "tokens", "cost", "usage")
-STORE_ANSWER = (_ANSWERED + _WAITED_FOR).format(*["%s"] * 10)
+_ROW = ("run_id", "seq", "epoch", "replies", "handler", "reserved_tokens", "reserved_cost")
+STORE_ANSWER = (_ANSWERED + _WAITED_FOR).format(*["%s"] * 10) + f" RETURNING {', '.join(_ROW)}"
 _STORE_ANSWERS = (
     _ANSWERED.format(*(f"one.{name}" for name in _FIELDS))
     + " FROM json_populate_recordset(NULL::execution_effect, %s) AS one"
     + _WAITED_FOR.format("one.run_id", "one.seq", "one.epoch")
+    + f" RETURNING {', '.join(f'e.{name}' for name in _ROW)}"
 )
-_PLACE = " RETURNING e.run_id, e.seq, e.epoch, set_config('synchronous_commit', 'off', TRUE)"
+_LAZILY = ", set_config('synchronous_commit', 'off', TRUE)"
 _BLOBS_ALONE = _BLOBS.replace(" SELECT one.* FROM moved, unnest", " SELECT * FROM unnest")
 
 
-def store_answers(stored: Sequence[dict[str, Any]], blobs: BlobWriter, now: int) -> set[tuple[int, int, int]]:
+def store_answers(stored: Sequence[dict[str, Any]], blobs: BlobWriter, now: int) -> list[tuple[Any, ...]]:
     """
-    Store answers, and the blobs they stand in, in one statement; ``(run, seq, epoch)`` of those that were waited for.
+    Store answers, and the blobs they stand in, in one statement.
+
+    Returns:
+        A row for each that was waited for: ``(run, seq, epoch, replies, handler, reserved tokens, reserved cost)``.
 
     One answer is looked up with its values in the open, so that its prepared
     statement takes the index whatever the table was like when it was planned.
     """
     if not stored:
-        return set()
+        return []
     if len(stored) == 1:
         *changed, run_id, seq, epoch = stored[0].values()
         sql, values = STORE_ANSWER, [*changed, now, run_id, seq, epoch]
     else:
         sql, values = _STORE_ANSWERS, [now, dumps(stored)]
-    sql += _PLACE
+    sql += _LAZILY
     if blobs.pending:
         sql, values = f"WITH {_BLOBS_ALONE} {sql}", [*_blob_values(blobs), *values]
     with hot.cursor() as cursor:
         cursor.execute(sql, values)
-        return {row[:3] for row in cursor.fetchall()}
+        return [row[:-1] for row in cursor.fetchall()]
 
 
 def can(draft: Draft) -> bool:

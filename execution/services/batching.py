@@ -33,7 +33,7 @@ from execution.agents.claude import ClaudeBackend
 from execution.errors import AgentError, BackendUnknown
 from execution.models import BatchedQuestion, Effect, MessageBatch
 from execution.models.stored import load_many
-from execution.services import budgeting, delivering, faults, sessions
+from execution.services import budgeting, committing, delivering, faults, sessions
 from execution.services.asking import Delivery, Reply
 from execution.services.clock import to_datetime
 from execution.states import BatchStatus
@@ -354,7 +354,7 @@ def _finish(batch: MessageBatch, event: str, outcomes: Mapping[str, Outcome], no
 def _answer(batch: MessageBatch, outcomes: Mapping[str, Outcome], now: int) -> list[int]:
     questions = _questions(batch)
     replies = [_reply(questions[name], outcome, batch, now) for name, outcome in outcomes.items() if name in questions]
-    return delivering.commit(_still_news(batch, replies), now)
+    return committing.commit(_still_news(batch, replies), now)
 
 
 def _still_news(batch: MessageBatch, replies: Sequence[Reply]) -> list[Reply]:

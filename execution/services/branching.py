@@ -220,7 +220,7 @@ def _copy_open(cursor: Any, made: Run, rebuilt: Rebuilt, tick: int, now: int, bl
                 [True, made.pk, seq],
             )
         elif asked.child is not None:
-            children.begin(shadow, seq, asked.child, now)
+            children.begin(shadow, children.prepare(shadow, {seq: asked.child}, now), now)
         elif asked.handler == Handler.HUB:
             value = operating.carry_out(shadow, asked.name, asked.data, now)
             failed = value.get("success") is False

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from execution.agents.base import Reservation
+from execution.services import sessions
 from execution.services.drafting import Draft
 from execution.services.sessions import Session
 
@@ -146,4 +147,22 @@ def count_late(cursor: Any, run_id: int, tokens: int, cost: int) -> None:
         return
     for table, row_id in list(levels(cursor, run_id)):
         add(cursor, table, row_id, tokens=tokens, cost=cost)
+    cursor.execute("UPDATE execution_run SET revision = revision + 1 WHERE id = %s", [run_id])
+
+
+def release(cursor: Any, run_id: int, seq: int) -> None:
+    """What was held back for an attempt that will be made again."""
+    cursor.execute(
+        "SELECT reserved_tokens, reserved_cost FROM execution_effect WHERE run_id = %s AND seq = %s", [run_id, seq]
+    )
+    row = cursor.fetchone()
+    if row is None or not (row[0] or row[1]):
+        return
+    cursor.execute(
+        "UPDATE execution_effect SET reserved_tokens = 0, reserved_cost = 0 WHERE run_id = %s AND seq = %s",
+        [run_id, seq],
+    )
+    for table, row_id in list(levels(cursor, run_id)):
+        add(cursor, table, row_id, reserved_tokens=-row[0], reserved_cost=-row[1])
+    sessions.drop(run_id)
     cursor.execute("UPDATE execution_run SET revision = revision + 1 WHERE id = %s", [run_id])

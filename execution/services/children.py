@@ -152,16 +152,26 @@ def ancestors(session: Session) -> set[int]:
     return patterns
 
 
-def begin(session: Session, seq: int, planned: Plan, at: int) -> int:
-    """Start the planned run inside the transaction of its parent's advance; its id."""
-    parent = Run.objects.get(pk=session.run_id)
-    effect_id = Effect.objects.values_list("pk", flat=True).get(run_id=session.run_id, seq=seq)
+def prepare(session: Session, plans: Mapping[int, Plan], at: int) -> dict[int, starting.Prepared | RunRefused]:
+    """The planned runs by the ``seq`` of who asked, each ready to be written or refused after all; writes nothing."""
+    if not plans:
+        return {}
+    parent = Run.objects.select_related("started_by", "owner").get(pk=session.run_id)
+    versions = PatternVersion.objects.in_bulk({planned.version_id for planned in plans.values()})
+    return {
+        seq: _prepared(session, parent, versions[planned.version_id], seq, planned, at)
+        for seq, planned in plans.items()
+    }
+
+
+def _prepared(
+    session: Session, parent: Run, version: PatternVersion, seq: int, planned: Plan, at: int
+) -> starting.Prepared | RunRefused:
     limits = dict(planned.policy.get("limits", {}))
     policy = {"limits": limits, **({"agents": session.policy["agents"]} if "agents" in session.policy else {})}
-    version = PatternVersion.objects.get(pk=planned.version_id)
     try:
         strategy = own_strategies(session)[planned.strategy] if planned.strategy else None
-        child = starting.start(
+        return starting.prepare(
             version=version,
             inputs=planned.inputs,
             user=parent.started_by,
@@ -171,7 +181,6 @@ def begin(session: Session, seq: int, planned: Plan, at: int) -> int:
             policy=policy,
             owner=parent.owner,
             parent=parent,
-            parent_effect=effect_id,
             is_public=parent.is_public,
             queue=session.queue,
             shadow=isolating.inherited(session.policy),
@@ -179,9 +188,23 @@ def begin(session: Session, seq: int, planned: Plan, at: int) -> int:
             planned=guiding.plan_of(strategy, planned.inputs) if strategy is not None else None,
         )
     except RunRefused as error:
-        answer_parent(effect_id, refused(error), at)
-        return 0
-    return child.pk
+        return error
+
+
+def begin(session: Session, prepared: Mapping[int, starting.Prepared | RunRefused], at: int) -> list[int]:
+    """Write prepared children inside the transaction of their parent's advance; their ids, without refused ones."""
+    if not prepared:
+        return []
+    asked = Effect.objects.filter(run_id=session.run_id, seq__gte=min(prepared))
+    effects = dict(asked.values_list("seq", "pk"))
+    begun = []
+    for seq, child in prepared.items():
+        if isinstance(child, RunRefused):
+            answer_parent(effects[seq], refused(child), at)
+        else:
+            child.run.parent_effect = effects[seq]
+            begun.append(starting.write(child).pk)
+    return begun
 
 
 def refused(error: RunRefused) -> dict[str, Any]:

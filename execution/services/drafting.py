@@ -94,6 +94,9 @@ class Draft:
         self.at = max(now, session.clock)
         self.claim = claim
         self.room = claim.room if claim is not None else 0
+        self.turn = isolating.turn(session)  # of what this advance may emit; None for as much as there is
+        self.emitted = 0  # so far, as the machine counts it
+        self.gave_way = False  # whether the machine could go on at once
         self.rounds: list[list[dict[str, Any]]] = []
         self.consumed: list[Ready] = []
         self.fired: list[int] = []
@@ -136,8 +139,12 @@ class Draft:
         """One round: the machine's answer carried out; what it is told next."""
         if len(self.rounds) >= MAX_ROUNDS:
             raise RuntimeError(f"run {self.session.run_id} asked {MAX_ROUNDS} times in one advance")
+        if self.turn is not None:
+            inputs = [{**given, "turn": max(self.turn - self.emitted, 0)} for given in inputs]
         self.rounds.append([journaled(given, self.asked, self._from_effects) for given in inputs])
         self.session.state, effects = engine.step(self.session.program, self.session.state, inputs)
+        if self.turn is not None:
+            self.emitted += engine.emitted(effects)
         self._next = []
         for effect in effects:
             _CARRY_OUT[effect["kind"]](self, effect)
@@ -298,6 +305,7 @@ class Draft:
 
     def on_timer(self, effect: dict[str, Any]) -> None:
         self.timers[effect["id"]] = effect["due"]
+        self.gave_way = self.gave_way or (self.turn is not None and effect["due"] <= self.at)
 
     def on_cancel_timer(self, effect: dict[str, Any]) -> None:
         if self.timers.pop(effect["id"], None) is None and effect["id"] not in self.fired:

@@ -16,7 +16,9 @@ from typing import Any
 from execution.models.stored import text_of
 from opl.errors import Problem
 from opl.script import machine
+from opl.script.machine.emitting import EFFECT_BYTES
 from opl.script.machine.limits import Limits
+from opl.script.values import weight
 
 PROGRAMS_KEPT = 200
 
@@ -57,6 +59,11 @@ def initial(program: Any, *, inputs: Mapping[str, Any], seed: int, limits: Mappi
 def step(program: Any, state: Any, inputs: Sequence[Any]) -> tuple[Any, list[Any]]:
     """Feed inputs, in order; the new state and what it asks of the world."""
     return machine.step(program, state, inputs)
+
+
+def emitted(effects: Sequence[Any]) -> int:
+    """How much a step emitted, as it counts against the ``turn`` of an input."""
+    return sum(EFFECT_BYTES + weight(effect["data"]) for effect in effects if effect["kind"] in ("event", "track"))
 
 
 def variables(state: Any) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from execution.services.preferring import Judge, asked_of
 from execution.services.trial_inputs import GivenInput, recorded
 from execution.services.trial_plans import wishes_of
 from execution.shadow import enrolment
+from execution.shadow.figures import percent, typeset
 from execution.shadow.judge import LEAST_PAIRS, Examination, examine
 from execution.shadow.report import plan_to_json
 from execution.states import TrialStatus
@@ -190,7 +191,8 @@ def finish(exam: Trial, found: Examination, now: datetime) -> None:
     from execution.services import counting, verifying
 
     said = (
-        found.reason or f"it agrees with itself in {found.consistency:.0%} of {found.pairs} pairs, and leans to no side"
+        typeset(found.reason)
+        or f"it agrees with itself in {percent(found.consistency)} of {found.pairs} pairs, and leans to no side"
     )
     status = states.move(states.TRIAL, exam.status, "decide")
     Trial.objects.filter(pk=exam.pk).update(status=status, decided_at=now, outcome="", note=f"the judge: {said}"[:500])

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from execution.services.sessions import Session
 
 TRIALS = "trials"  # the queue of trial runs: workers of their own
+# What an arm may emit in one advance (bytes, and 200 for each event): with it an advance of a candidate that floods
+# holds the database for a few milliseconds, and not for as long as it likes.
+TURN_BYTES = 24_000
 INHERITED = ("trial", "arm", "world", "answers_of", "recorded", "uncharged", "in_batches")
 
 
@@ -83,6 +86,15 @@ def is_shadow(policy: Mapping[str, Any]) -> bool:
 def in_batches(policy: Mapping[str, Any]) -> bool:
     """Whether a run's questions to agents go in message batches."""
     return bool(policy.get("shadow", {}).get("in_batches"))
+
+
+def turn(session: Session) -> int | None:
+    """
+    How much a run may emit in one advance; None for people's runs, which go on until they wait.
+
+    Runs whose questions go in message batches are not cut up: what one of them asks should go in one batch.
+    """
+    return TURN_BYTES if session.queue == TRIALS and not in_batches(session.policy) else None
 
 
 def inherited(policy: Mapping[str, Any]) -> dict[str, Any] | None:

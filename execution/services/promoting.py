@@ -82,7 +82,7 @@ def adopt(*, trial: Trial, user: Any, now: datetime, share: float | None = None,
             user=user,
             via="verdict",
             now=now,
-            reason=f"trial {trial.pk}: {trial.sentence}"[:500],
+            reason=f"trial {trial.pk}: {trial.said}"[:500],
             by_verdict=True,
         )
         watch = begin_watch(trial, version, now, wishes_of(control).share if share is None else share)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,7 @@ class Session:
     snapshot_bytes: int = 0
     bytes_since: int = 0  # of tick inputs since the snapshot
     timers: set[int] | None = None  # those that are set, None where they have not been read
+    handed: list[Any] = field(default_factory=list)  # answers committed here since (``drafting.Ready``)
     reuse: dict[str, tuple[str, int]] | None = None  # key → (request hash, effect id) of the run it branched off
 
     @property
@@ -127,6 +128,27 @@ def is_kept(run_id: int) -> bool:
     """Whether the run is in memory."""
     with _guard:
         return run_id in _kept
+
+
+def revisions(run_ids: Iterable[int]) -> dict[int, int]:
+    """The revisions of those that are in memory: to be read before their answers are committed, for ``hand``."""
+    with _guard:
+        return {run_id: _kept[run_id].revision for run_id in run_ids if run_id in _kept}
+
+
+def hand(run_id: int, revision: int | None, ready: Sequence[Any]) -> None:
+    """
+    Give a run in memory the answers that were just committed, so that its next advance need not look for them.
+
+    Nothing is handed where the run is not as it was before they were
+    committed: it may have found them itself. Whoever else consumes them moves the
+    revision on, which the advance finds out when it writes. Answers that others
+    commit meanwhile are theirs to go on with; each who commits advances.
+    """
+    with _guard:
+        session = _kept.get(run_id)
+        if session is not None and session.revision == revision:
+            session.handed += ready
 
 
 def load_session(run_id: int) -> Session | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +31,31 @@ DEFAULT_LIMITS: dict[str, int | float] = {
 }
 
 
-def start(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A run that has no row yet."""
+
+    run: Run
+    blobs: BlobWriter  # what its row points to
+
+
+def start(**asked: Any) -> Run:
+    """Make a run: takes and raises what ``prepare`` does, and gives the run, ``queued``."""
+    prepared = prepare(**asked)
+    with transaction.atomic():
+        return write(prepared)
+
+
+def write(prepared: Prepared) -> Run:
+    """Its row, inside the caller's transaction; workers hear of it after the commit."""
+    with connection.cursor() as cursor:
+        prepared.blobs.flush(cursor)
+    prepared.run.save(force_insert=True)
+    transaction.on_commit(after_start(prepared.run.pk, prepared.blobs))
+    return prepared.run
+
+
+def prepare(
     *,
     version: PatternVersion,
     inputs: Mapping[str, Any] | None = None,
@@ -47,9 +72,9 @@ def start(
     shadow: Mapping[str, Any] | None = None,
     planned: guiding.Plan | None = None,
     strategy: str = "",
-) -> Run:
+) -> Prepared:
     """
-    Make a run of ``version``.
+    A run of ``version``, checked and put together, so that only its row is left to be written.
 
     Args:
         inputs: name → JSON value; what is left out takes its default.
@@ -64,9 +89,6 @@ def start(
         planned: what it executes instead of the version's own program, the inputs included: judges of trials, and
             a strategy of the version's own document.
         strategy: the name of that strategy.
-
-    Returns:
-        The run, ``queued``.
 
     Raises:
         NotExecutable: the version has neither a script nor a text to be guided by.
@@ -112,12 +134,7 @@ def start(
         created_at=now,
         clock=to_ms(now),
     )
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            blobs.flush(cursor)
-        run.save(force_insert=True)
-        transaction.on_commit(after_start(run.pk, blobs))
-    return run
+    return Prepared(run=run, blobs=blobs)
 
 
 def after_start(run_id: int, blobs: BlobWriter) -> Callable[[], None]:

@@ -22,6 +22,7 @@ from execution.shadow.assessment import Course, Estimate, thresholds
 from execution.shadow.contrast import RULES, Metric
 from execution.shadow.detector import ALARM
 from execution.shadow.enrolment import commitment_of
+from execution.shadow.figures import typeset
 from execution.shadow.planning import expected_pairs
 
 
@@ -83,7 +84,7 @@ def trial_page(trial: Trial) -> TrialPage:
     ]
     return TrialPage(
         trial=trial,
-        sentence=trial.sentence or found.verdict.sentence,
+        sentence=typeset(trial.sentence or found.verdict.sentence),
         outcome=trial.outcome,
         progress=min(trial.settled / max(plan.n_max, 1), 1.0) if not trial.has_ended else 1.0,
         wins=tally[0],
@@ -171,7 +172,7 @@ def trial_json(trial: Trial) -> dict[str, Any]:
         "mode": trial.mode,
         "status": trial.status,
         "outcome": trial.outcome or None,
-        "sentence": trial.sentence,
+        "sentence": trial.said,
         "note": trial.note,
         "control": {"name": str(trial.control), **_digest(trial, "control")},
         "candidate": {"name": str(trial.candidate), **_digest(trial, "candidate")},

@@ -411,13 +411,16 @@ def cancel(*, trial: Trial, now: datetime, reason: str = "", kill: bool = False)
 
 
 def kill_all(*, now: datetime, reason: str) -> int:
-    """The kill switch of the hub: every trial that is alive ends; how many."""
-    count = 0
-    for trial in Trial.objects.alive():
-        # An examination ends with the trial that it is for.
-        with contextlib.suppress(TrialNotPossible):
-            cancel(trial=trial, now=now, reason=reason, kill=True)
-            count += 1
+    """The kill switch of the hub: every trial that is alive ends, watches included; how many."""
+    count, seen = 0, set[int]()
+    # Looked at again until there is none left: an alarm may roll back, and open a trial, between two of them.
+    while trials := list(Trial.objects.alive().exclude(pk__in=seen)):
+        for trial in trials:
+            seen.add(trial.pk)
+            # An examination ends with the trial that it is for.
+            with contextlib.suppress(TrialNotPossible):
+                cancel(trial=trial, now=now, reason=reason, kill=True)
+                count += 1
     return count
 
 

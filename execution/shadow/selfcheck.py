@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from execution.shadow.contrast import Metric
 from execution.shadow.eprocess import Tally, Wealth, wealth_of
 from execution.shadow.evidence import Evidence
+from execution.shadow.figures import percent
 from execution.shadow.plan import Process, TrialPlan
 from execution.shadow.planning import discordance
 from execution.shadow.verdict import Claims, Outcome, claims_of, decide
@@ -40,10 +41,12 @@ class Check:
     @property
     def sentence(self) -> str:
         """The check in a line."""
-        wanted = f"{'at least' if self.at_least else 'at most'} {self.bound:.0%}"
+        wanted = f"{'at least' if self.at_least else 'at most'} {percent(self.bound)}"
         within = self.promoted >= self.bound if self.at_least else self.promoted <= self.bound
         kept = "as promised" if within else "beyond it by no more than chance" if self.good else "NOT as promised"
-        return f"{self.name}: promoted {self.promoted:.2%} ({wanted}), {self.pairs:.0f} pairs on average; {kept}"
+        return (
+            f"{self.name}: promoted {100 * self.promoted:.2f} % ({wanted}), {self.pairs:.0f} pairs on average; {kept}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from execution.shadow.figures import signed
 from registry.web.charts.svg import element, number, picture, points
 
 TOP, BOTTOM = 16.0, 30.0
@@ -223,9 +224,9 @@ def difference(*, mean: float, low: float, high: float, bound: float, title: str
 
     ends = (x(low), x(high))
     described = _("%(mean)s, between %(low)s and %(high)s") % {
-        "mean": f"{mean:+.3f}",
-        "low": f"{low:+.3f}",
-        "high": f"{high:+.3f}",
+        "mean": signed(mean, 3),
+        "low": signed(low, 3),
+        "high": signed(high, 3),
     }
     tone = "dot" if low > 0 else "dot bad" if high < 0 else "dot accent"
     return picture(

@@ -16,6 +16,7 @@ from execution.models.trial import TrialMode
 from execution.services.trial_facts import MetricRow, TrialPage
 from execution.shadow.contrast import RULES, Metric
 from execution.shadow.detector import ALARM
+from execution.shadow.figures import percent, signed
 from execution.web.evidence_curve import NARROW, Stand, difference, evidence_curve, stands_of
 
 CURVE_ROWS = 12  # of the table behind the picture
@@ -292,14 +293,8 @@ def _difference(row: MetricRow, contrast: float) -> str:
     if row.relative:
         return amount_words(row.metric, contrast)
     if row.metric == "success":
-        return _("%(n)s points") % {"n": _signed(contrast * 100, 1)}
-    return _signed(contrast, 3)
-
-
-def _signed(value: float, digits: int) -> str:
-    """``+1.5``, ``−0.018``, ``0.0``: a minus that is one, and no sign where there is no difference."""
-    written = f"{value:+.{digits}f}"
-    return written[1:] if not any(sign in written for sign in "123456789") else written.replace("-", "−")
+        return _("%(n)s points") % {"n": signed(contrast * 100, 1)}
+    return signed(contrast, 3)
 
 
 def _limit(row: MetricRow) -> str:
@@ -335,7 +330,7 @@ def plan_words(trial: Trial) -> list[tuple[str, str]]:
     if trial.score:
         told.append((_("quality is"), trial.score))
     if trial.share:
-        told.append((_("share of real runs"), f"{trial.share:.0%}"))
+        told.append((_("share of real runs"), percent(trial.share)))
     told.append((_("order of the arms, committed"), trial.seed_commitment))
     if trial.inputs_commitment:
         told.append((_("inputs, committed"), trial.inputs_commitment))

@@ -274,7 +274,8 @@ def signed(request: Request, answer: Answer) -> HttpResponse:
     for name, value in response.headers:
         http[name] = value
     http["content-length"] = str(len(response.body))
-    http["cache-control"] = http.get("cache-control", "no-store")
+    # Also for what never changes: a copy out of a cache carries a signature that has expired, under another request.
+    http["cache-control"] = "no-store"
     return http
 
 

@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern] = [
     ),
     path("fed/v1/poke", gated(views.poke, "POST"), name="poke"),
     path("fed/v1/status", gated(views.status, "GET"), name="status"),
+    path("fed/v1", gated(views.nothing, "GET"), name="bare"),
     path("fed/v1/", gated(views.nothing, "GET"), name="top"),
     path("fed/v1/<path:rest>", gated(views.nothing, "GET"), name="nothing"),
 ]

@@ -13,6 +13,7 @@ import json
 import sys
 from typing import Any, TextIO
 
+from django.core.management.base import CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
 from federation.errors import FederationError
@@ -32,6 +33,9 @@ class FederationCommand(RegistryCommand):
             answer = self.act(**options)
         except RegistryError as error:
             self.refuse(error, as_json=options["json"])
+            return
+        except CommandError as error:
+            self.misused(error, as_json=options["json"])
             return
         except FederationError as error:
             if options["json"]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from federation.protocol.backoff import LONGEST_SECONDS, Health
 from federation.protocol.feed import Cursor
@@ -32,9 +32,19 @@ class PeerQuerySet(models.QuerySet["Peer"]):
         ready |= Q(next_try_at__gt=now + timedelta(seconds=LONGEST_SECONDS))
         return self.trusted().exclude(base_url="").filter(ready).order_by("failures", "next_try_at")
 
+    def to_be_compared(self) -> int:
+        """
+        Reconcile with them before the next pull; answers how many that are.
+
+        A comparison that is under way does not settle what begins to be in doubt meanwhile.
+        """
+        return self.update(must_recover=True, doubts=F("doubts") + 1)
+
     def due_for_revocations(self, now: datetime, *, every_seconds: int) -> PeerQuerySet:
         """Those to be asked for withdrawals, whatever their back-off says; those that answer come first."""
-        before = Q(revocations_at__isnull=True) | Q(revocations_at__lte=now - timedelta(seconds=every_seconds))
+        every = timedelta(seconds=every_seconds)
+        before = Q(revocations_at__isnull=True) | Q(revocations_at__lte=now - every)
+        before |= Q(revocations_at__gt=now + every)  # this node's clock was ahead
         return self.trusted().exclude(base_url="").filter(before).order_by("failures", "revocations_at")
 
 
@@ -64,6 +74,11 @@ class Peer(models.Model):
     revocations_at = models.DateTimeField(null=True, blank=True, help_text="When withdrawals were asked for last.")
     acked_seq = models.PositiveBigIntegerField(default=0, help_text="Up to where it has read our feed.")
     must_recover = models.BooleanField(default=False, help_text="Reconcile before the next pull.")
+    doubts = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        help_text="How often it had to be reconciled with; a comparison settles those before it.",
+    )
     is_poked = models.BooleanField(default=False, help_text="It said that something is new.")
     poked_seq = models.PositiveBigIntegerField(default=0, help_text="Head that we last told it of.")
     waiting_until = models.DateTimeField(null=True, blank=True, help_text="It holds a long poll until then.")

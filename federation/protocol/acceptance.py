@@ -16,12 +16,14 @@ Source: OPL-Fed/1, "Objects: statements" and "Statements".
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import rfc8785
 
 from federation.protocol import equivocation, lineage, statement
+from federation.protocol.envelope import Proof
 from federation.protocol.feed import Line
 from federation.protocol.keys import KeyId
 from federation.protocol.problems import Refused
@@ -48,7 +50,7 @@ class Knowledge(Protocol):
         """All accepted releases of one (author, name, version)."""
 
     def parents_of(self, digests: list[str]) -> Iterable[str]:
-        """The parents that the known releases of these source digests name."""
+        """The parents that the known releases of these source digests name, further ancestors where that is cheaper."""
 
     def usage(self, key: UsageKey) -> Mapping[str, Any] | None:
         """The predicate of the newest usage claim under this key."""
@@ -72,12 +74,16 @@ class Duplicate:
     statement_id: str
 
 
-def judge(line: Line, known: Knowledge, *, read: Statement | None = None) -> Accepted | Duplicate:
+def judge(
+    line: Line, known: Knowledge, *, read: Statement | None = None, proven: AbstractSet[Proof] = frozenset()
+) -> Accepted | Duplicate:
     """
     What to do with one line.
 
     Args:
         read: the statement in it, where somebody has read it already.
+        proven: signatures that somebody has checked already; a proof says
+            which key signed, never that the key counts.
 
     Raises:
         Refused: every code that names a fault of a statement; ``unknown-key``
@@ -89,17 +95,16 @@ def judge(line: Line, known: Knowledge, *, read: Statement | None = None) -> Acc
     read = read or statement.read(line.envelope, kind=line.kind)
     if read.kind == "root":
         return _root(read, known)
-    keyid = statement.check(
-        read, publish_keys(known, read.signer), compromised_since=known.compromised_since(read.signer)
-    )
+    since = known.compromised_since(read.signer)
+    keyid = statement.check(read, publish_keys(known, read.signer), compromised_since=since, proven=proven)
     if read.kind == "release":
         return _release(read, keyid, known)
     if read.kind == "usage":
         return _usage(read, keyid, known)
     if read.kind == "equivocation":
         accused = _accused(read)
-        proven = equivocation.judge(read, {accused: publish_keys(known, accused)})
-        return Accepted(statement=read, keyid=keyid, proven=proven)
+        pair = equivocation.judge(read, {accused: publish_keys(known, accused)})
+        return Accepted(statement=read, keyid=keyid, proven=pair)
     return Accepted(statement=read, keyid=keyid)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -27,6 +28,8 @@ from federation.protocol.problems import Refused
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 CONTENT_TYPE = "application/vnd.dsse.envelope.v1+json"
+# raw public key, signature, statement id: that this key made this signature of this very statement
+Proof = tuple[bytes, bytes, str]
 _PAE_HEAD = f"DSSEv1 {len(PAYLOAD_TYPE)} {PAYLOAD_TYPE} ".encode("ascii")
 
 
@@ -58,17 +61,21 @@ class Envelope:
             "signatures": [signature.to_json() for signature in self.signatures],
         }
 
-    def signed_by(self, trusted: Mapping[str, bytes]) -> KeyId | None:
+    def signed_by(self, trusted: Mapping[str, bytes], *, proven: AbstractSet[Proof] = frozenset()) -> KeyId | None:
         """
         The first of ``trusted`` (keyid → raw public key) that truly signed this.
 
         Signatures under unknown keyids are passed over, so that a key may be
         added before everybody knows it.
+
+        Args:
+            proven: signatures that somebody checked already; all others are checked here.
         """
-        message = pae(self.payload)
         for signature in self.signatures:
             raw = trusted.get(signature.keyid)
-            if raw is not None and keys.verify(raw, message, signature.sig):
+            if raw is None:
+                continue
+            if (raw, signature.sig, self.id) in proven or keys.verify(raw, pae(self.payload), signature.sig):
                 return signature.keyid
         return None
 

@@ -57,6 +57,7 @@ class Take:
 
     lines: tuple[Line | BadLine, ...]
     cursor: Cursor | None  # None: the lines were asked for by id and move no cursor
+    is_compared: bool = False  # the sets were compared, and what was missing here has been taken before
     then: Ask | None = None  # what will be asked once they are stored; a transport may begin with it meanwhile
 
 

@@ -239,6 +239,23 @@ def may_send(*, allowed_hops: int, via: Sequence[str], to: str) -> bool:
     return len(via) <= allowed_hops and to not in via
 
 
+def may_return(*, via: Sequence[str], to: str, is_giver: bool, is_via_believed: bool) -> bool:
+    """
+    Whether a node may have back what it once passed on, also where it is not announced here.
+
+    A node that lost its database gets its own back whatever became of it
+    elsewhere: it may wait in quarantine, or have been withdrawn before it was
+    admitted. It is asked for by id and never stands in a feed. ``via`` is
+    not signed, so it alone opens nobody's quarantine to a third node.
+
+    Args:
+        via: as it would be sent, this node last.
+        is_giver: it came from that very node, by a signed request or answer.
+        is_via_believed: it came from a node of the own organisation.
+    """
+    return to in via and (is_giver or is_via_believed)
+
+
 def onward(via: Sequence[str], own: str) -> tuple[str, ...]:
     """The way of a received line once this node passes it on; one that led through here before is cut back to here."""
     return (*via[: via.index(own)], own) if own in via else (*via, own)

@@ -66,7 +66,10 @@ def texts(value: Any, name: str, *, most: int, longest: int = 200) -> tuple[str,
     """A list of at most ``most`` strings, none of them empty."""
     if not isinstance(value, list) or len(value) > most:
         refuse(f"{name} must be a list of at most {most} strings")
-    return tuple(text(entry, f"{name}[]", longest=longest) for entry in value)
+    for entry in value:
+        if not isinstance(entry, str) or not 0 < len(entry) <= longest:
+            text(entry, f"{name}[]", longest=longest)  # refuses it, in its words
+    return tuple(value)
 
 
 def integer(value: Any, name: str, *, least: int = 0, most: int = 2**53 - 1) -> int:

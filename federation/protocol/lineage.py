@@ -26,8 +26,9 @@ def judge(digest: str, parents: Iterable[str], parents_of: Callable[[list[str]],
         digest: of the release's source.
         parents: the source digests it names.
         parents_of: answers all parents that the known releases of these
-            digests name; unknown digests have none. Asked one generation at
-            a time, so that a database needs one query for each.
+            digests name, and may answer further ancestors with them; unknown
+            digests have none. A database that answers all of them at once is
+            asked twice, however deep the descent.
 
     Raises:
         Refused: ``lineage-cycle``.

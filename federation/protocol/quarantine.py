@@ -121,6 +121,7 @@ class ImpossibleStep(FederationError):
     """An event does not apply to an object in that state; load it again and look."""
 
     code = "opl.federation.impossible-step"
+    status = 409  # of the answer where a person asked for it
 
     def __init__(self, state: State, event: Event) -> None:
         super().__init__(state, event)

@@ -112,7 +112,7 @@ def recover(ids: Iterable[bytes], *, sender: str, own: str, most_trips: int = 1_
     else:
         raise PeerMisbehaved("reconciliation does not come to an end")
     taken = yield from _fetch_ids(sorted(each.hex() for each in client.need), sender=sender)
-    yield Take(lines=(), cursor=cursor)
+    yield Take(lines=(), cursor=cursor, is_compared=True)
     return Summary(lines=taken, cursor=cursor, have=frozenset(each.hex() for each in client.have))
 
 

@@ -182,7 +182,7 @@ def verify(view: View, found: Found, raw_public_key: bytes) -> None:
     try:
         verifier.verify(view, max_age=None, expect_tag=TAG, expect_label=LABEL)
     except (HTTPMessageSignaturesException, ValueError, TypeError, KeyError) as error:
-        _bad(f"the signature does not hold: {error}")
+        _bad(f"the signature does not hold: {str(error).removeprefix('bad-signature: ')}")
 
 
 def found(headers: Headers) -> Found:

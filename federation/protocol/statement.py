@@ -16,11 +16,12 @@ Source: OPL-Fed/1, "Statements"; in-toto Statement v1.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, cast
 
 from federation.protocol import fields, kinds, limits, strictjson
-from federation.protocol.envelope import Envelope, seal
+from federation.protocol.envelope import Envelope, Proof, seal
 from federation.protocol.fields import StatementId
 from federation.protocol.keys import KeyId, SecretKey
 from federation.protocol.kinds import Subject
@@ -84,7 +85,12 @@ def read(envelope: Envelope, *, kind: str | None = None) -> Statement:
 
 
 def check(
-    statement: Statement, trusted: PublishKeys, *, held: bool = False, compromised_since: int | None = None
+    statement: Statement,
+    trusted: PublishKeys,
+    *,
+    held: bool = False,
+    compromised_since: int | None = None,
+    proven: AbstractSet[Proof] = frozenset(),
 ) -> KeyId:
     """
     Believe a statement, or refuse it.
@@ -98,6 +104,7 @@ def check(
         trusted: the publish keys of ``statement.signer``.
         held: this very statement was accepted before.
         compromised_since: seconds since the epoch.
+        proven: signatures that were checked already, see ``Envelope.signed_by``.
 
     Returns:
         The keyid that signed.
@@ -105,10 +112,10 @@ def check(
     Raises:
         Refused: ``bad-signature``.
     """
-    signed_by = statement.envelope.signed_by(trusted.current)
+    signed_by = statement.envelope.signed_by(trusted.current, proven=proven)
     if signed_by is not None:
         return signed_by
-    signed_by = statement.envelope.signed_by(trusted.retired)
+    signed_by = statement.envelope.signed_by(trusted.retired, proven=proven)
     if signed_by is None:
         raise Refused("bad-signature", f"no publish key of {statement.signer} signed this statement")
     made = statement.created

@@ -23,17 +23,26 @@ from typing import Any
 from django.db.models import Exists, OuterRef
 from django.db.models.expressions import RawSQL
 
-from federation.models import DeadLetter, Peer, QuarantineItem, QuarantineStep, ReleaseParent, Statement, UsageClaim
-from federation.protocol import acceptance, feed, statement
+from federation.models import (
+    Audience,
+    DeadLetter,
+    Peer,
+    QuarantineItem,
+    QuarantineStep,
+    ReleaseParent,
+    Statement,
+    UsageClaim,
+)
+from federation.protocol import acceptance, feed, lineage, statement
 from federation.protocol.acceptance import Accepted, Duplicate, UsageKey
 from federation.protocol.feed import BadLine, Line
-from federation.protocol.kinds import WITHDRAWALS
 from federation.protocol.problems import Refused
 from federation.protocol.quarantine import Event, State
 from federation.protocol.root import Chain
-from federation.protocol.tiers import RULES, Reannounce
-from federation.services import blocking, bulk, consequences, identities, storing
+from federation.protocol.tiers import RULES, Reannounce, Tier
+from federation.services import blocking, bulk, consequences, homecoming, identities, proving, storing
 from federation.services.identities import chain_of
+from federation.services.proving import Proofs, Prover
 
 # Refusals that end when something about the signer changes; a dead letter remembers whom it waits for.
 _WAITS = frozenset({"unknown-key", blocking.CODE})
@@ -121,8 +130,8 @@ class PageKnowledge:
         return self.by_key.get(key, ())
 
     def parents_of(self, digests: list[str]) -> Iterable[str]:
-        yield from ReleaseParent.objects.filter(child_digest__in=bulk.among(digests)).values_list(
-            "parent_digest", flat=True
+        yield from bulk.ancestors(
+            ReleaseParent, "child_digest", "parent_digest", digests, most=lineage.MOST_ANCESTORS + 1
         )
         for digest in digests:
             yield from self.parents.get(digest, ())
@@ -145,6 +154,7 @@ def accept(
     peer: Peer | None,
     now: datetime,
     examine: Callable[[statement.Statement], None] | None = None,
+    prover: Prover | None = None,
 ) -> list[Outcome]:
     """
     Judge and store lines of a peer (None: of a bundle); call it inside a transaction.
@@ -153,12 +163,18 @@ def accept(
         examine: a further look at each release before it counts as accepted;
             raises Refused. A push reads the document at once, a pull leaves it
             to the scan.
+        prover: checks signatures meanwhile; without it all are checked here.
     """
+    under_way = prover.begin(lines) if prover is not None else None
     act = _Act(peer=peer, now=now, own=identities.node().node_id, examine=examine)
     reads = [_read(line) for line in lines]
     act.known = PageKnowledge.of([read for _, read, _ in reads if read is not None])
+    act.ours = homecoming.ours_among(read.signer for _, read, _ in reads if read is not None)
+    act.proven = under_way() if under_way is not None else proving.NOTHING
     outcomes = [act.take(*each) for each in reads]
     act.store()
+    if prover is not None:
+        prover.learn(act.known.chains.values(), lines=len(lines))
     return outcomes
 
 
@@ -191,10 +207,12 @@ class _Act:
     own: str
     examine: Callable[[statement.Statement], None] | None
     known: PageKnowledge = field(default_factory=PageKnowledge)
+    proven: Proofs = proving.NOTHING
     blocked: frozenset[str] = field(default_factory=blocking.blocked)
     accepted: list[tuple[Accepted, tuple[str, ...]]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     alive: list[str] = field(default_factory=list)  # keys of dead letters that are none any more
+    ours: frozenset[str] = frozenset()  # signers of the page that are at home here
 
     def take(self, line: Line | BadLine, read: statement.Statement | None, refused: Refused | None) -> Outcome:
         """One line: what becomes of it."""
@@ -205,7 +223,7 @@ class _Act:
         try:
             if self._is_blocked(read):
                 raise blocking.refusal(read.signer)
-            judged = self._of_the_erased(read) or acceptance.judge(line, self.known, read=read)
+            judged = self._of_the_erased(read) or acceptance.judge(line, self.known, read=read, proven=self.proven)
             if isinstance(judged, Accepted) and read.kind == "release" and self.examine is not None:
                 self.examine(read)
         except Refused as refusal:
@@ -279,24 +297,39 @@ class _Act:
     def _is_passed_on(self, judged: Accepted) -> bool:
         """Whether it may stand in our feed at once; a release only once it is admitted."""
         kind = judged.statement.kind
-        if kind == "release" or self.peer is None:
+        if kind == "release":
+            return False
+        if judged.statement.signer in self.ours:
+            return True  # it was announced from here before, and this database has lost it
+        if self.peer is None:
             return False
         if kind == "equivocation":
             return True  # proves itself, and warns
         return RULES[self.peer.trust].reannounce is Reannounce.YES
 
     def _columns(self, judged: Accepted, via: Sequence[str]) -> dict[str, Any]:
+        read = judged.statement
+        is_passed_on, audience = self._is_passed_on(judged), self._audience(read)
         return storing.columns_of(
-            judged.statement, via=via, now=self.now, peer=self.peer, is_announced=self._is_passed_on(judged)
+            read, via=via, now=self.now, peer=self.peer, is_announced=is_passed_on, audience=audience
         )
+
+    def _audience(self, read: statement.Statement) -> str:
+        """Foreign statements travel as far as they say, and exact counts stay in the organisation; ours go where they went."""
+        if read.signer in self.ours:
+            is_near = self.peer is not None and self.peer.trust is Tier.OWN
+            return homecoming.audience_of(read, is_from_organisation=is_near)
+        is_exact = read.kind == "usage" and read.predicate["profile"] == "org"
+        return str(Audience.ORGANISATION if is_exact else Audience.PUBLIC)
 
     def _follow(self, judgements: Sequence[Accepted]) -> None:
         """Consequences, for those few statements that have any."""
         texts = [judged.statement.subject.sha256 for judged in judgements if judged.statement.kind == "release"]
-        # By the text, not by the statement: a release may have a twin that was withdrawn.
-        withdrawals = Statement.objects.filter(kind__in=WITHDRAWALS, target=OuterRef("statement_id"))
-        withdrawn = Statement.objects.filter(kind="release", subject_digest__in=bulk.among(texts))
-        gone = set(withdrawn.filter(Exists(withdrawals)).values_list("subject_digest", flat=True)) if texts else set()
+        # By the text, not by the statement: a release may have a twin that was withdrawn. Asked so that SQLite goes by
+        # the texts and by the targets; with the kinds named it would read through all releases for every page.
+        withdrawals = Statement.objects.filter(target=OuterRef("statement_id")).exclude(target="")
+        withdrawn = Statement.objects.filter(Exists(withdrawals), subject_digest__in=bulk.among(texts))
+        gone = set(withdrawn.values_list("subject_digest", flat=True)) if texts else set()
         for judged in judgements:
             read = judged.statement
             if read.kind != "release" or judged.contradicts is not None or read.subject.sha256 in gone:

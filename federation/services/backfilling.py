@@ -11,7 +11,7 @@ Source: OPL-Fed/1, "Endpoints"; docs/decisions/0125.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from federation import transport
 from federation.errors import PeerRefused, TransportFailure
@@ -54,8 +54,7 @@ def backfill(
             body = fetched(through.fetch(ask)).body
             if then is not None and ahead is not None:
                 ahead.begin(then[0])
-            opened = transport.unpacked(body, largest=limits.SEGMENT_BYTES)
-            for part, end in _parts(opened, last):
+            for part, end in _parts(_raws(transport.unpacking(body, largest=limits.SEGMENT_BYTES)), last):
                 if is_spent():
                     return
                 lines = tuple(_placed(line, sender=peer.node_id, own=own) for line in part)
@@ -87,14 +86,28 @@ def _epoch_of(through: Transport) -> str:
     return Cursor.read(answer.headers.get("opl-cursor", "")).epoch
 
 
-def _parts(opened: bytes, last: int) -> Iterable[tuple[list[Line | BadLine], int]]:
+def _raws(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Its lines, while it is being unpacked."""
+    rest = b""
+    for part in parts:
+        *whole, rest = (rest + part).split(b"\n")
+        if len(rest) > limits.PAGE_BYTES:
+            raise TransportFailure("a line of a segment is longer than a page")
+        yield from (raw for raw in whole if raw.strip())
+    if rest.strip():
+        yield rest
+
+
+def _parts(raws: Iterable[bytes], last: int) -> Iterator[tuple[list[Line | BadLine], int]]:
     """A segment in parts, each for one transaction; the last of them ends where the segment does."""
-    raws = [raw for raw in opened.split(b"\n") if raw.strip()]
-    for start in range(0, len(raws), PART_ITEMS):
-        found = [feed.read_raw(raw, numbered=True) for raw in raws[start : start + PART_ITEMS]]
-        is_last = start + PART_ITEMS >= len(raws)
-        numbers = [line.seq for line in found if line.seq is not None]
-        yield found, last if is_last or not numbers else max(numbers)
+    found: list[Line | BadLine] = []
+    for raw in raws:
+        if len(found) == PART_ITEMS:
+            yield found, max((line.seq for line in found if line.seq is not None), default=last)
+            found = []
+        found.append(feed.read_raw(raw, numbered=True))
+    if found:
+        yield found, last
 
 
 def _placed(line: Line | BadLine, *, sender: str, own: str) -> Line | BadLine:

@@ -11,12 +11,14 @@ What was admitted before stays until somebody yanks it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Count
 
 from federation.errors import NotFound, Unable
-from federation.models import BlockedAuthor, QuarantineItem, Statement
+from federation.models import BlockedAuthor, DeadLetter, QuarantineItem, Statement
 from federation.protocol import fields
 from federation.protocol.problems import Refused
 from federation.protocol.quarantine import TRANSITIONS, Event
@@ -35,6 +37,12 @@ def blocked() -> frozenset[str]:
 def is_blocked(author_id: str) -> bool:
     """Whether this author is on the list."""
     return BlockedAuthor.objects.filter(author_id=author_id).exists()
+
+
+def refused_since(author_ids: Iterable[str]) -> dict[str, int]:
+    """How many statements of each of these authors were refused because it is blocked; they wait as dead letters."""
+    letters = DeadLetter.objects.filter(code=CODE, waits_for__in=set(author_ids))
+    return dict(letters.order_by().values_list("waits_for").annotate(Count("pk")))
 
 
 def refusal(author_id: str) -> Refused:
@@ -81,7 +89,7 @@ def unblock(author_id: str, *, now: datetime, actor: User | None = None) -> int:
     from federation.services import accepting
 
     if not BlockedAuthor.objects.filter(author_id=author_id).delete()[0]:
-        raise NotFound(f"blocked author {author_id}")
+        raise NotFound(f"the author {author_id}", "`manage.py author blocked` lists who is blocked")
     audit.record(actor=actor, action="federation.author-unblocked", subject=author_id, now=now)
     outcomes = accepting.retry_waiting([author_id], now=now, code=CODE)
     return sum(outcome.status == "accepted" for outcome in outcomes)

@@ -62,6 +62,27 @@ def among(values: Iterable[str]) -> RawSQL:
     return RawSQL("SELECT value FROM json_each(%s)", [json.dumps(list(values))])
 
 
+def ancestors(model: type[Model], child: str, parent: str, start: Iterable[str], *, most: int) -> list[str]:
+    """
+    Everything above ``start`` in a graph whose edges are rows ``(child, parent)``, in one query however deep it is.
+
+    Args:
+        most: rows to answer; a graph that has more is cut off there.
+    """
+    table = connection.ops.quote_name(model._meta.db_table)
+    below, above = _column(model, child), _column(model, parent)
+    begin = among(start)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH RECURSIVE up(digest) AS ("  # noqa: S608  names of our own models
+            f" SELECT {above} FROM {table} WHERE {below} IN ({begin.sql})"
+            f" UNION SELECT edge.{above} FROM {table} AS edge JOIN up ON edge.{below} = up.digest)"
+            f" SELECT digest FROM up LIMIT {int(most)}",
+            begin.params,
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
 def keys_among(model: type[Model], names: Sequence[str], wanted: Iterable[Sequence[str]]) -> list[Any]:
     """
     Primary keys of the rows whose columns ``names`` hold one of the combinations.

@@ -82,8 +82,12 @@ def withdraw(withdrawal: Statement, target: Statement, *, now: datetime) -> None
         return
     reason = str(read.predicate.get("reason", "")).strip() or "its author gave no reason"
     same = homecoming.twins(target) if target.kind == "release" else Statement.objects.filter(pk=target.pk)
-    if same.filter(is_announced=True).exists():
-        # Who got the text from us hears from us that it is withdrawn, and of every release that this is said about.
+    is_ours = homecoming.is_ours(target.signer)
+    if is_ours:
+        Statement.objects.filter(pk=withdrawal.pk).update(audience=target.audience)
+    if is_ours or same.filter(is_announced=True).exists():
+        # Who got the text from us hears from us that it is withdrawn, and of every release that this is said about;
+        # what is at home here was announced once, though this database may have lost it and its withdrawal is back first.
         Statement.objects.filter(pk=withdrawal.pk).update(is_announced=True)
         same.update(is_announced=True)
     versions = []
@@ -94,6 +98,12 @@ def withdraw(withdrawal: Statement, target: Statement, *, now: datetime) -> None
         _yank(version, f"{withdrawal.kind}: {reason}" if withdrawal.kind != "yank" else reason, now)
     if withdrawal.kind == "erase":
         erasing.erase(target, versions, now=now)
+
+
+def catch_up(release: Statement, *, now: datetime) -> None:
+    """Let everything act on a release that was said before about it or about a twin of it."""
+    for withdrawal in Statement.objects.filter(target__in=homecoming.twins(release).values("statement_id")):
+        withdraw(withdrawal, release, now=now)
 
 
 def hold_back(rows: Any, reason: str, now: datetime) -> None:
@@ -114,8 +124,7 @@ def _release(judged: Accepted, row: Statement, *, now: datetime) -> None:
         _prove(judged.statement, judged.contradicts, now=now)
         both = Statement.objects.filter(statement_id__in=[row.statement_id, judged.contradicts.id])
         hold_back(both, "its author signed two texts of this version", now)
-    for withdrawal in Statement.objects.filter(target__in=homecoming.twins(row).values("statement_id")):
-        withdraw(withdrawal, row, now=now)
+    catch_up(row, now=now)
 
 
 def _prove(one: statements.Statement, other: statements.Statement, *, now: datetime) -> None:

@@ -16,36 +16,28 @@ Source: OPL-Fed/1, "Trust and quarantine"; docs/decisions/0126.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import queue
-import signal
-import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import orjson
 
 from federation.protocol import strictjson
 from federation.protocol.problems import Refused
-from federation.services import scanning
+from federation.services import children, scanning
 from federation.services.scanning import Looked
 
 CHILDREN_FROM = 1_000  # payloads waiting; for fewer a child takes longer to begin than to read
 MOST_CHILDREN = 4
 CHUNK = 50  # payloads handed over at once
 CHUNK_SECONDS = 60  # after which a child ends itself
-CHILD_BYTES = 2 * 1024**3  # of address space: what wants more ends the child, not the machine
 FATAL = "unsafe-document: reading it ended the process that read it"
-_ROOT = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "-m", "federation.services.examining")  # starts a child
-_LENGTH = struct.Struct(">I")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,15 +78,15 @@ def examiner(*, waiting: int) -> Iterator[Begin]:
     Args:
         waiting: how many payloads there are about; decides whether children are worth it.
     """
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = children.cores()
     if waiting < CHILDREN_FROM or count < 2:
         yield lambda payloads: lambda: map(examine, payloads)
         return
-    children = _Children(min(count, MOST_CHILDREN), COMMAND)
+    several = _Children(min(count, MOST_CHILDREN), COMMAND)
     try:
-        yield children.begin
+        yield several.begin
     finally:
-        children.close()
+        several.close()
 
 
 class _Children:
@@ -106,7 +98,7 @@ class _Children:
         self._idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
         self._count = count
         for _ in range(count):
-            self._idle.put(self._start())
+            self._idle.put(children.start(self._command))
 
     def begin(self, payloads: Sequence[bytes]) -> UnderWay:
         """Hand the payloads out; the answer collects what was found, in their order."""
@@ -118,13 +110,7 @@ class _Children:
         """End the processes; what was not begun is dropped."""
         self._threads.shutdown(wait=True, cancel_futures=True)
         for _ in range(self._count):
-            _end(self._idle.get())
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-        return subprocess.Popen(  # noqa: S603  this module again, by this interpreter
-            self._command, cwd=_ROOT, env=kept, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+            children.end(self._idle.get())
 
     def _examined(self, payloads: Sequence[bytes]) -> list[Examined]:
         child = self._idle.get()
@@ -144,16 +130,17 @@ class _Children:
         """The same child, or another one where it is dead."""
         if child.poll() is None:
             return child
-        _end(child)
-        return self._start()
+        children.end(child)
+        return children.start(self._command)
 
 
 def _asked(child: subprocess.Popen[bytes], payloads: Sequence[bytes]) -> list[Examined] | None:
     """What a child found; None, and the child is dead, where it did not answer or not sensibly."""
     assert child.stdin is not None and child.stdout is not None, "it was started with pipes"
     try:
-        _send(child.stdin, *payloads)
-        found = [_opened(each) for each in orjson.loads(_received(child.stdout))]
+        children.send(child.stdin, *payloads)
+        (told,) = children.receive(child.stdout)
+        found = [_opened(each) for each in orjson.loads(told)]
         if len(found) == len(payloads):
             return found
     except (OSError, EOFError, ValueError, TypeError, KeyError):
@@ -176,66 +163,11 @@ def _fatal(payload: bytes) -> Examined:
     return Examined(name=predicate["name"], requires=predicate["requires"], refused=FATAL)
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    child.kill()
-    child.wait()
-    for pipe in (child.stdin, child.stdout):
-        if pipe is not None:
-            with contextlib.suppress(BrokenPipeError):  # what was still in its buffer is of no use to anybody
-                pipe.close()
-
-
-# ---------------------------------------------------------------- the pipe, and the child's side of it
-
-
-def _send(pipe: IO[bytes], *parts: bytes) -> None:
-    """A message of one or more parts: how many, then each with its length."""
-    pipe.write(_LENGTH.pack(len(parts)) + b"".join(_LENGTH.pack(len(part)) + part for part in parts))
-    pipe.flush()
-
-
-def _receive(pipe: IO[bytes]) -> list[bytes]:
-    """Its parts; raises EOFError where the other side is gone."""
-    return [_exactly(pipe, _number(pipe)) for _ in range(_number(pipe))]
-
-
-def _received(pipe: IO[bytes]) -> bytes:
-    (only,) = _receive(pipe)
-    return only
-
-
-def _number(pipe: IO[bytes]) -> int:
-    (number,) = _LENGTH.unpack(_exactly(pipe, _LENGTH.size))
-    return int(number)
-
-
-def _exactly(pipe: IO[bytes], size: int) -> bytes:
-    data = pipe.read(size)
-    if len(data) < size:
-        raise EOFError
-    return data
-
-
 def main(work: Callable[[bytes], Examined] = examine) -> None:
-    """The child: examine what comes until the pipe closes, which it also does when the parent dies."""
-    _bound()
-    source, answers = sys.stdin.buffer, sys.stdout.buffer
-    while True:
-        try:
-            payloads = _receive(source)
-        except EOFError:
-            return
-        signal.alarm(CHUNK_SECONDS)
-        found = [asdict(work(payload)) for payload in payloads]
-        signal.alarm(0)
-        _send(answers, orjson.dumps(found))
-
-
-def _bound() -> None:
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (CHILD_BYTES, CHILD_BYTES))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when it ends
+    """The child: examine what comes."""
+    children.serve(
+        lambda payloads: [orjson.dumps([asdict(work(payload)) for payload in payloads])], seconds=CHUNK_SECONDS
+    )
 
 
 if __name__ == "__main__":

@@ -82,7 +82,8 @@ def restored(*, now: datetime, user: User | None = None, how: str = "") -> ThisN
     row = ThisNode.objects.select_for_update().get(pk=1)
     row.epoch, row.doubted_epoch = new_epoch(), ""
     row.save(update_fields=["epoch", "doubted_epoch"])
-    Peer.objects.update(must_recover=True, acked_seq=0, poked_seq=0)
+    Peer.objects.to_be_compared()
+    Peer.objects.update(acked_seq=0, poked_seq=0)
     Segment.objects.all().delete()
     audit.record(actor=user, action="federation.restored", subject=row.node_id, now=now, detail={"how": how})
     transaction.on_commit(remembering.remember)

@@ -57,7 +57,7 @@ def _is_due(peer: Peer, now: datetime) -> bool:
     """A dead peer is probed daily; everybody else every minute."""
     if peer.revocations_at is None or not peer.is_dead(now):
         return True
-    return now - peer.revocations_at >= timedelta(seconds=LONGEST_SECONDS)
+    return abs(now - peer.revocations_at) >= timedelta(seconds=LONGEST_SECONDS)
 
 
 def _ask_all(peers: Sequence[Peer], now: datetime) -> None:
@@ -95,4 +95,5 @@ def ask(peer: Peer, *, now: datetime) -> int:
 
 def _take_lease(now: datetime) -> bool:
     free = Q(polling_until__isnull=True) | Q(polling_until__lt=now)
+    free |= Q(polling_until__gt=now + LEASE)  # no lease is that long: it was taken under a wrong clock
     return bool(ThisNode.objects.filter(pk=1).filter(free).update(polling_until=now + LEASE))

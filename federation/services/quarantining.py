@@ -135,9 +135,9 @@ def _pass_on(item: QuarantineItem) -> None:
     tier = item.peer.trust if item.peer is not None else Tier.PROBATION
     rule = RULES[tier].reannounce
     passes = rule is Reannounce.YES or (rule is Reannounce.AFTER_LOCAL_TRIAL and item.has_passed_here)
-    if not passes:
-        return
     row = item.statement
+    if not passes and not homecoming.is_ours(row.signer):
+        return
     origin = row.via[0] if row.via else ""
     Statement.objects.filter(kind="root", signer__in=[row.signer, origin], is_announced=False).update(is_announced=True)
     Statement.objects.filter(pk=row.pk).update(is_announced=True)

@@ -94,10 +94,10 @@ def judge_changes(query: Mapping[str, str], peer: Peer, node: ThisNode) -> Chang
         if refusal.code == "cursor-reset" and str(query.get("since")).startswith(f"{node.epoch}:"):
             # It stands where this feed has not been yet: it has seen what a restored database has forgotten, or it lies.
             remembering.doubt(node)
-            Peer.objects.filter(pk=peer.pk).update(must_recover=True)
+            Peer.objects.filter(pk=peer.pk).to_be_compared()
         elif refusal.code == "cursor-reset":
             # It read on in a feed that a restored database has forgotten: it may hold what was lost here.
-            Peer.objects.filter(pk=peer.pk).exclude(cursor_epoch="").update(must_recover=True)
+            Peer.objects.filter(pk=peer.pk).to_be_compared()
         raise
     return ChangesAsked(
         since=since,
@@ -124,7 +124,7 @@ def changes(asked: ChangesAsked, peer: Peer, node: ThisNode, *, now: datetime) -
 
 def one(peer: Peer, node: ThisNode, wanted: str) -> Statement:
     """One statement by its id; raises not-found also for what the peer may not see."""
-    row = Statement.objects.filter(statement_id=wanted, seq__isnull=False).first()
+    row = Statement.objects.filter(statement_id=wanted).first()
     if row is None or not Viewer.of(peer, node).may_have(row):
         raise Refused("not-found", "there is no such statement that you may see")
     return row

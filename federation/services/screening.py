@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from federation.errors import Unable
 from federation.models import Peer, QuarantineItem, QuarantineStep
@@ -117,7 +117,9 @@ def resume(*, now: datetime) -> int:
     What a person must look at was moved together with the scan, so these have
     no such findings; the peer may have another tier by now.
     """
-    left = QuarantineItem.objects.filter(state=str(State.SCANNED), changed_at__lt=now - LEFT_AFTER)
+    # What was changed in the future was changed under a wrong clock.
+    when = Q(changed_at__lt=now - LEFT_AFTER) | Q(changed_at__gt=now + LEFT_AFTER)
+    left = QuarantineItem.objects.filter(when, state=str(State.SCANNED))
     items = list(left.select_related("statement", "peer").order_by("pk")[:SCANNED_AT_ONCE])
     batch = _Batch(now=now, names={})
     for item in items:

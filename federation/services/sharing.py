@@ -79,9 +79,20 @@ def notice(*, now: datetime, limit: int = NOTICED_AT_ONCE) -> int:
         statement__isnull=False, withdrawal__isnull=True, pattern_version__yanked_at__isnull=False
     ).select_related("pattern_version__pattern__owner", "statement")
     for shared in yanked[:limit]:
-        _withdraw(shared, kind="yank", reason=shared.pattern_version.yank_reason, now=now)
-        made += 1
+        made += _tell_of_yank(shared, now=now)
     return made
+
+
+def _tell_of_yank(shared: SharedVersion, *, now: datetime) -> bool:
+    """Sign the withdrawal of a version that was yanked here; not a second time where the first one came home."""
+    assert shared.statement is not None
+    said = homecoming.withdrawal_of(shared.statement)
+    if said is not None:
+        shared.withdrawal = said
+        shared.save(update_fields=["withdrawal"])
+        return False
+    _withdraw(shared, kind="yank", reason=shared.pattern_version.yank_reason, now=now)
+    return True
 
 
 @transaction.atomic
@@ -98,7 +109,10 @@ def share(version: PatternVersion, *, now: datetime) -> SharedVersion:
         raise NothingToSend(str(version), WAITS)
     returned = homecoming.release_of(version, author.author_id)
     if returned is not None:
-        return homecoming.settle_in(version, returned, now=now)
+        return _come_home(version, returned, now=now)
+    if homecoming.is_contradicted(version, author.author_id):
+        reason = "this number was released with another text before, and that came back from a peer; publish under a new number"
+        return _keep_back(version, reason, (), now=now)
     predicate = looked.predicate | {"author": author.author_id}
     subject = Subject(predicate["name"], version.digest)
     keys = identities.publish_keys(author.author_id)[:1]
@@ -114,6 +128,15 @@ def share(version: PatternVersion, *, now: datetime) -> SharedVersion:
         statement=statement,
         decided_at=now,
     )
+
+
+def _come_home(version: PatternVersion, returned: Statement, *, now: datetime) -> SharedVersion:
+    """This version was announced before; where that release was withdrawn meanwhile, so is the version."""
+    from federation.services import consequences
+
+    row = homecoming.settle_in(version, returned, now=now)
+    consequences.catch_up(returned, now=now)
+    return row
 
 
 def preview(version: PatternVersion, *, now: datetime) -> Preview:

@@ -3,10 +3,10 @@ What a peer may see of this node's statements, and the pages, sets and lines mad
 
 One rule for all: announced, not held back, for this audience, and not beyond
 the hops its author allowed. A feed also leaves out what came through the peer;
-what is asked for by id, or compared as a set, may include it, so that a node
-that lost its database gets its own statements back.
+what is asked for by id, or compared as a set, includes it, announced or not,
+so that a node that lost its database gets its own statements back.
 
-Source: OPL-Fed/1, "Requests and answers"; docs/decisions/0081.
+Source: OPL-Fed/1, "Requests and answers"; docs/decisions/0081 and 0136.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+
+from django.db.models import Count, Max, Q
 
 from federation.models import Audience, Peer, Statement, ThisNode
 from federation.protocol import feed, limits, reconcile
@@ -30,6 +32,7 @@ class Viewer:
     topics: frozenset[str]  # offered; empty offers all
     private: frozenset[str]  # topics that never leave
     peer_pk: int | None = None
+    believed: frozenset[int] = frozenset()  # peers of the own organisation: what they say of the way is true
 
     @classmethod
     def of(cls, peer: Peer, node: ThisNode) -> Viewer:
@@ -39,17 +42,28 @@ class Viewer:
             topics=frozenset(node.public_topics),
             private=frozenset(node.private_topics),
             peer_pk=peer.pk,
+            believed=frozenset(Peer.objects.filter(tier=Tier.OWN).values_list("pk", flat=True)),
         )
 
     def may_have(self, row: Statement) -> bool:
         """Whether the peer may hold this statement at all."""
-        if row.is_held_back or not row.is_announced:
+        if row.is_held_back:
+            return False
+        if self._gets_back(row):
+            return True
+        if not row.is_announced:
             return False
         if row.audience == Audience.ORGANISATION and not self.is_own:
             return False
         if row.kind == "release" and not self._may_know(frozenset(row.topics)):
             return False
         return len(row.via) <= row.reach or self.node_id in row.via
+
+    def _gets_back(self, row: Statement) -> bool:
+        is_giver = row.peer_id is not None and row.peer_id == self.peer_pk
+        return feed.may_return(
+            via=row.via, to=self.node_id, is_giver=is_giver, is_via_believed=row.peer_id in self.believed
+        )
 
     def may_be_sent(self, row: Statement) -> bool:
         """Whether it goes into the peer's feed: as ``may_have``, and it did not come from there."""
@@ -88,8 +102,13 @@ def _sent(row: Statement, ids: list[str]) -> bytes:
 
 
 def by_ids(viewer: Viewer, ids: Sequence[str]) -> tuple[bytes, list[str]]:
-    """Lines of the statements asked for that the peer may have, as many as a page holds."""
-    found = {row.statement_id: row for row in Statement.objects.filter(statement_id__in=ids, seq__isnull=False)}
+    """
+    Lines of the statements asked for that the peer may have, as many as a page holds.
+
+    What is only given back has no number; its line bears that of the head, since a line has one.
+    """
+    found = {row.statement_id: row for row in Statement.objects.filter(statement_id__in=ids)}
+    head = max(1, ThisNode.objects.filter(pk=1).values_list("head", flat=True).first() or 0)
     lines: list[bytes] = []
     sent: list[str] = []
     size = 0
@@ -97,6 +116,7 @@ def by_ids(viewer: Viewer, ids: Sequence[str]) -> tuple[bytes, list[str]]:
         row = found.get(each)
         if row is None or not viewer.may_have(row):
             continue
+        row.seq = row.seq or head
         line = row.line_bytes() + b"\n"
         size += len(line)
         if size > limits.PAGE_BYTES and lines:
@@ -121,12 +141,16 @@ def shown_set(viewer: Viewer) -> reconcile.IdSet:
     """The ids that the peer may have, ready to be compared; kept until something changes."""
     node = ThisNode.objects.get(pk=1)
     hidden = Statement.objects.filter(is_held_back=True).count()
-    return _shown_set(viewer, node.epoch, node.head, hidden)
+    unnumbered = Statement.objects.filter(seq__isnull=True).aggregate(rows=Count("pk"), newest=Max("pk"))
+    return _shown_set(viewer, node.epoch, node.head, hidden, (unnumbered["rows"], unnumbered["newest"]))
 
 
 @lru_cache(maxsize=4)
-def _shown_set(viewer: Viewer, epoch: str, head: int, hidden: int) -> reconcile.IdSet:
-    rows = Statement.objects.filter(seq__isnull=False, seq__lte=head).defer("payload", "signatures")
+def _shown_set(
+    viewer: Viewer, epoch: str, head: int, hidden: int, unnumbered: tuple[int, int | None]
+) -> reconcile.IdSet:
+    numbered = Q(seq__lte=head)
+    rows = Statement.objects.filter(numbered | Q(seq__isnull=True)).defer("payload", "signatures")
     return reconcile.IdSet(
         bytes.fromhex(row.statement_id) for row in rows.iterator(chunk_size=5_000) if viewer.may_have(row)
     )

@@ -45,12 +45,14 @@ from federation.services import (
     backfilling,
     bulk,
     identities,
+    proving,
     quotas,
     receiving,
     remembering,
     showing,
     trusting,
 )
+from federation.services.proving import Prover
 from federation.services.showing import Viewer
 
 log = logging.getLogger(__name__)
@@ -140,8 +142,8 @@ def _pull(peer: Peer, carrier: Transport | None, report: Report, *, now: datetim
     if carrier is not None:
         pull(peer, carrier, report, now=now, progress=progress)
         return
-    with transport.ReadingAhead(trusting.connect(peer)) as through:
-        pull(peer, through, report, now=now, progress=progress, ahead=through)
+    with transport.ReadingAhead(trusting.connect(peer)) as through, proving.prover() as prover:
+        pull(peer, through, report, now=now, progress=progress, ahead=through, prover=prover)
 
 
 def _look_again(peer: Peer, now: datetime) -> None:
@@ -162,25 +164,29 @@ def pull(
     now: datetime,
     progress: Progress = _silent,
     ahead: AheadTransport | None = None,
+    prover: Prover | None = None,
 ) -> Summary:
     """
     Read a peer's feed to its end, after a reset by comparing sets first.
 
     Args:
         ahead: ``through`` once more, where it may fetch while lines are stored.
+        prover: checks signatures of large pages meanwhile.
     """
     own = identities.node().node_id
     expected: list[Cursor | None] = [peer.cursor]
     returned: list[str] = []  # ids that were not here
 
     def take(step: Take) -> None:
-        outcomes = store(peer, step, expected=expected[0], now=now)
+        outcomes = store(peer, step, expected=expected[0], now=now, prover=prover)
         report.add(outcomes)
         returned.extend(each.id for each in outcomes if each.id is not None and each.status == "accepted")
         if step.cursor is not None:
             expected[0] = step.cursor
         progress("received", report.lines)
 
+    if prover is not None and (peer.must_recover or peer.cursor is None):
+        prover.warm()
     if peer.must_recover:
         found = drive(session.recover(showing.held_ids(), sender=peer.node_id, own=own), through, take=take)
         _judge_returned(returned)
@@ -213,7 +219,9 @@ def _within_quota(reading: Session, peer: Peer, *, now: datetime) -> Session:
         given = yield step
 
 
-def store(peer: Peer, step: Take, *, expected: Cursor | None, now: datetime) -> list[accepting.Outcome]:
+def store(
+    peer: Peer, step: Take, *, expected: Cursor | None, now: datetime, prover: Prover | None = None
+) -> list[accepting.Outcome]:
     """
     Lines and cursor in one transaction.
 
@@ -224,10 +232,14 @@ def store(peer: Peer, step: Take, *, expected: Cursor | None, now: datetime) -> 
         if step.cursor is not None:
             moved = Peer.objects.filter(pk=peer.pk, cursor_epoch=expected.epoch if expected else "")
             moved = moved.filter(cursor_seq=expected.seq if expected else 0)
-            if not moved.update(cursor_epoch=step.cursor.epoch, cursor_seq=step.cursor.seq, must_recover=False):
+            if not moved.update(cursor_epoch=step.cursor.epoch, cursor_seq=step.cursor.seq):
                 raise CursorMoved
-            peer.cursor_epoch, peer.cursor_seq, peer.must_recover = step.cursor.epoch, step.cursor.seq, False
-        outcomes = accepting.accept(step.lines, peer=peer, now=now)
+            peer.cursor_epoch, peer.cursor_seq = step.cursor.epoch, step.cursor.seq
+        if step.is_compared:
+            # What came into doubt since this exchange began is not settled by it.
+            settled = Peer.objects.filter(pk=peer.pk, doubts=peer.doubts).update(must_recover=False)
+            peer.must_recover = not settled
+        outcomes = accepting.accept(step.lines, peer=peer, now=now, prover=prover)
         quotas.note(peer, outcomes, now=now)
         fresh = sum(outcome.status == "accepted" for outcome in outcomes)
         if fresh:

@@ -21,7 +21,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from federation.errors import FederationError
-from federation.models import DeadLetter, EgressEntry, Nonce, Peer, PushReceipt, Statement, ThisNode
+from federation.models import DeadLetter, EgressEntry, Nonce, Peer, PushReceipt, ThisNode
 from federation.protocol import limits
 from federation.services import (
     attesting,
@@ -179,8 +179,3 @@ def _take_lease(now: datetime) -> bool:
     free = Q(ticking_until__isnull=True) | Q(ticking_until__lt=now)
     free |= Q(ticking_until__gt=now + LEASE)  # no lease is that long: it was taken under a wrong clock
     return bool(ThisNode.objects.filter(pk=1).filter(free).update(ticking_until=now + LEASE))
-
-
-def waiting() -> int:
-    """Announced statements that have no number yet; for health."""
-    return Statement.objects.filter(is_announced=True, seq__isnull=True).count()

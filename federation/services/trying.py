@@ -21,7 +21,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from federation.errors import Unable
 from federation.models import DayUse, QuarantineItem, day_of
@@ -71,7 +71,9 @@ def request(item: QuarantineItem, *, now: datetime, reason: str, actor: User | N
 
 def resume(*, now: datetime) -> int:
     """Trials that were paid by a process that died before it began them; how many there were."""
-    left = QuarantineItem.objects.filter(state=str(State.TRIAL_QUEUED), trial="", changed_at__lt=now - LEFT_AFTER)
+    # What was changed in the future was changed under a wrong clock.
+    when = Q(changed_at__lt=now - LEFT_AFTER) | Q(changed_at__gt=now + LEFT_AFTER)
+    left = QuarantineItem.objects.filter(when, state=str(State.TRIAL_QUEUED), trial="")
     items = list(left.select_related("statement", "peer")[:TRIALS_A_DAY])
     for item in items:
         _begin(item, now=now, actor=None)
@@ -224,7 +226,7 @@ def _conclude(item: QuarantineItem, trial: Any, *, now: datetime) -> None:
 
 
 def _judged(trial: Any) -> tuple[Event, str]:
-    outcome, sentence = str(trial.outcome), str(trial.sentence or trial.note)
+    outcome, sentence = str(trial.outcome), trial.said or str(trial.note)
     if trial.status == "cancelled":
         return Event.TRIAL_ENDED_OPEN, f"the trial was cancelled: {trial.note}"
     if outcome in ("promote", "promote_scoped"):

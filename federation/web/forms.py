@@ -7,6 +7,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from federation.protocol import fields
+from federation.protocol.problems import Refused
 from federation.protocol.tiers import Tier
 
 
@@ -86,6 +88,26 @@ class ReasonForm(forms.Form):
     def __init__(self, *args: Any, required: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["reason"].required = required
+
+
+class BlockForm(ReasonForm):
+    """Whom to block, and why."""
+
+    author_id = forms.CharField(
+        label=_("Author id"),
+        max_length=64,
+        widget=forms.TextInput(attrs={"placeholder": "opla1…", "autocomplete": "off", "spellcheck": "false"}),
+        help_text=_("Stands on the page of any of the author's objects. Names can be taken by anybody; ids cannot."),
+    )
+    field_order = ("author_id", "reason")
+
+    def clean_author_id(self) -> str:
+        """An id of the right form."""
+        value = str(self.cleaned_data["author_id"]).strip()
+        try:
+            return fields.author(value, "the id")
+        except Refused as refusal:
+            raise forms.ValidationError(refusal.detail) from refusal
 
 
 class SwitchForm(forms.Form):

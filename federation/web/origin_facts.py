@@ -15,6 +15,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from execution.shadow.figures import typeset
 from federation.models import AttestedVerdict, Peer, QuarantineItem, SharedVersion, UsageClaim
 from federation.protocol.kinds import PERIOD_SECONDS
 from federation.protocol.tiers import RULES, Tier
@@ -172,7 +173,7 @@ def verdicts(digest: str, peers: Mapping[str, Peer], *, own: str) -> list[dict[s
                 "label": str(peer) if peer is not None else "",
                 "is_here": row.node == own,
                 "outcome": row.outcome.replace("_", " "),
-                "sentence": row.sentence,
+                "sentence": typeset(row.sentence),
                 "pairs": row.pairs,
                 "against": row.control_name,
                 "is_simulated": row.backend.startswith("simulated"),

@@ -21,7 +21,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from federation.errors import FederationError, ImpossibleStep, Refused, Unable
-from federation.models import DeadLetter, Peer, QuarantineItem, ThisNode
+from federation.models import BlockedAuthor, DeadLetter, Peer, QuarantineItem, ThisNode
 from federation.protocol.quarantine import State
 from federation.protocol.tiers import Tier
 from registry.errors import NotThere
@@ -130,12 +130,14 @@ def tabs(request: HttpRequest, current: str) -> list[dict[str, Any]]:
     """The tabs that this person has."""
     is_staff = request.user.is_staff
     counted: dict[str, Callable[[], int]] = {
+        "blocked": lambda: BlockedAuthor.objects.count(),
         "quarantine": lambda: QuarantineItem.objects.filter(state__in=OPEN_STATES).count(),
         "dead-letters": lambda: DeadLetter.objects.count(),
     }
     found = (
         ("peers", _("Peers"), True),
         ("quarantine", _("Quarantine"), is_staff),
+        ("blocked", _("Blocked authors"), is_staff),
         ("why", _("Why?"), request.user.is_authenticated),
         ("outgoing", _("What leaves"), is_staff),
         ("withdrawn", _("Withdrawn"), True),

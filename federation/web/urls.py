@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from federation.web.pages import page
-from federation.web.views import node, peers, quarantine, records, sending
+from federation.web.views import blocked, node, peers, quarantine, records, sending
 
 app_name = "federation"
 
@@ -18,6 +18,9 @@ urlpatterns: list[URLPattern] = [
     path("peers/quarantine/<int:item_id>/reject/", page(quarantine.decide), {"what": "reject"}, name="reject"),
     path("peers/quarantine/<int:item_id>/block/", page(quarantine.decide), {"what": "block"}, name="block-author"),
     path("peers/quarantine/<int:item_id>/try/", page(quarantine.request_trial), name="try"),
+    path("peers/blocked/", page(blocked.blocked), name="blocked"),
+    path("peers/blocked/add/", page(blocked.block), name="block"),
+    path("peers/blocked/<str:author_id>/unblock/", page(blocked.unblock), name="unblock"),
     path("peers/why/", page(records.why), name="why"),
     path("peers/outgoing/", page(sending.outgoing), name="outgoing"),
     path("peers/withdrawn/", page(records.withdrawn), name="withdrawn"),

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -30,6 +31,7 @@ from opl.script.lowering import Lowering
 from opl.script.parser import parse
 from opl.script.parser.cursor import problem_at
 from opl.script.resolver import Resolution, mirror, resolve
+from opl.script.resting import collector_at_rest
 from opl.script.rules import compile_rules
 from opl.script.shapes import infer_shapes
 from opl.script.syntax import (
@@ -66,6 +68,9 @@ class Compilation:
         return self.program is not None
 
 
+LONG_SOURCE = 16_384  # characters; below, the collector hardly finds the time
+
+
 def compile_script(
     source: str,
     *,
@@ -95,18 +100,19 @@ def compile_script(
             binds its result to ``strategy``, and goes on with the next stage.
     """
     try:
-        return _compiled(
-            source,
-            first_line,
-            file,
-            parameters,
-            dict(helpers or {}),
-            rules,
-            actions or {},
-            capabilities,
-            lenient,
-            stages,
-        )
+        with collector_at_rest() if len(source) > LONG_SOURCE else nullcontext():
+            return _compiled(
+                source,
+                first_line,
+                file,
+                parameters,
+                dict(helpers or {}),
+                rules,
+                actions or {},
+                capabilities,
+                lenient,
+                stages,
+            )
     except RecursionError:  # 64 levels of each kind fit into the default stack, but the caller may stand deep in it
         hint = "nest less, and give inner parts names with STATE"
         problem = problem_at(At(first_line, 1), "opl.limit.nesting", "the script is nested too deeply", hint)

@@ -10,6 +10,12 @@ fields.
 Times are integer milliseconds since the epoch, as the driver's clock says.
 Every input carries ``at``; the machine never sees another clock.
 
+An input may carry ``turn``: how much one step may emit (bytes, and 200 for each
+event and progress point) before the run gives way. It gives way between two
+statements, sets a timer that is due at once, and goes on with the input that
+says so; 0 takes the input and goes on with nothing. Without it, a run goes on
+until it waits.
+
 Invariants a driver may rely on:
 
 - ``seq`` numbers the events of a run from 1 without gaps, in order of
@@ -51,6 +57,7 @@ class StartInput(TypedDict):
 
     kind: Literal["start"]
     at: int
+    turn: NotRequired[int]
 
 
 class ReplyInput(TypedDict):
@@ -60,6 +67,7 @@ class ReplyInput(TypedDict):
     seq: int
     value: Any
     at: int
+    turn: NotRequired[int]
 
 
 class TimerInput(TypedDict):
@@ -68,6 +76,7 @@ class TimerInput(TypedDict):
     kind: Literal["timer"]
     id: int
     at: int
+    turn: NotRequired[int]
 
 
 class TerminateInput(TypedDict):

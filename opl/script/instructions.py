@@ -49,14 +49,16 @@ class Code:
 
 
 def _placed(part: Any) -> Any:
-    if isinstance(part, Label):
+    kind = type(part)
+    if kind is list:
+        return [_placed(each) if type(each) in _SEARCHED else each for each in part]
+    if kind is Label:
         return part.pc
-    if isinstance(part, Frozen):
-        return list(part)
-    if isinstance(part, list) and any(isinstance(each, Label | list) for each in part):
-        return [_placed(each) for each in part]
-    return part
+    return list(part) if kind is Frozen else part
 
 
 class Frozen(list[Any]):
     """A part of an instruction without labels, not to be searched for them."""
+
+
+_SEARCHED = (list, Label, Frozen)

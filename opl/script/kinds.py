@@ -27,8 +27,10 @@ class Kind:
     def root(self) -> Kind:
         """The kind that stands for all that are the same."""
         kind = self
-        while kind.up is not None:
-            kind = kind.up
+        while (up := kind.up) is not None:
+            if up.up is not None:
+                kind.up = up.up  # halves the way for whoever asks next: a chain of n names is asked n times
+            kind = up
         return kind
 
     def get(self, name: str) -> Kind:
@@ -42,6 +44,9 @@ def same(one: Kind, other: Kind) -> None:
     while pending:
         a, b = (kind.root() for kind in pending.pop())
         if a is b:
+            continue
+        if not (a.fields or a.types or a.words):
+            a.up = b  # says nothing of its own, so there is nothing to be copied
             continue
         b.up = a
         a.types |= b.types

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any
 
 
@@ -396,21 +397,32 @@ class Do(Stmt):
 
 def children(node: Any) -> Iterator[Any]:
     """The nodes directly inside a node (or inside its lists and pairs), in the order of the text."""
-    if isinstance(node, Node | SlotPart):
-        for each in fields(node):
-            value = getattr(node, each.name)
-            if isinstance(value, Node | SlotPart):
+    if isinstance(node, _NODES):
+        kind: Any = type(node)
+        for name in _parts_of(kind):
+            value = getattr(node, name)
+            if isinstance(value, _NODES):
                 yield value
-            elif isinstance(value, list | tuple | dict):
+            elif isinstance(value, _CONTAINERS):
                 yield from _inside(value)
+
+
+@cache
+def _parts_of(kind: type[Any]) -> tuple[str, ...]:
+    """The fields of a kind of node; asking the dataclass for each node takes as long as reading the script."""
+    return tuple(each.name for each in fields(kind))
 
 
 def _inside(value: Any) -> Iterator[Any]:
     for item in value.values() if isinstance(value, dict) else value:
-        if isinstance(item, Node | SlotPart):
+        if isinstance(item, _NODES):
             yield item
         elif isinstance(item, list | tuple):
             yield from _inside(item)
+
+
+_NODES = (Node, SlotPart)
+_CONTAINERS = (list, tuple, dict)
 
 
 def walk(node: Any) -> Iterator[Any]:

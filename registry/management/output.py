@@ -40,6 +40,9 @@ class RegistryCommand(BaseCommand):
         except RegistryError as error:
             self.refuse(error, as_json=options["json"])
             return
+        except CommandError as error:
+            self.misused(error, as_json=options["json"])
+            return
         if options["json"]:
             self.stdout.write(json.dumps(answer, cls=DjangoJSONEncoder, ensure_ascii=False))
         else:
@@ -58,6 +61,13 @@ class RegistryCommand(BaseCommand):
             if not problems:
                 self.stderr.write(str(error))
         sys.exit(1)
+
+    def misused(self, error: CommandError, *, as_json: bool) -> None:
+        """What is wrong with the command line, in one object where that is asked for."""
+        if not as_json:
+            raise error
+        self.stdout.write(json.dumps({"ok": False, "code": "command-line", "detail": str(error)}, ensure_ascii=False))
+        sys.exit(error.returncode)
 
     def act(self, **options: Any) -> dict[str, Any]:
         """Call the service; the answer as JSON would have it."""

@@ -239,9 +239,10 @@ def evidence_of(subject: Pattern | PatternVersion) -> Evidence:
 
 
 def rates_by_version(pattern: Pattern) -> dict[int, dict[str, Rate]]:
-    """{version id: {source: rate}} for every version that has runs; one query."""
+    """{version id: {source: rate}} for every version that has runs, what peers attest weighed; 3 queries."""
+    rollups = DailyRollup.objects.filter(pattern=pattern)
     rows = (
-        DailyRollup.objects.filter(pattern=pattern)
+        rollups.exclude(source=Source.ATTESTED)
         .order_by()
         .values_list("version_id", "source")
         .annotate(n=Sum("runs"), k=Sum("successes"))
@@ -249,6 +250,9 @@ def rates_by_version(pattern: Pattern) -> dict[int, dict[str, Rate]]:
     found: dict[int, dict[str, Rate]] = {}
     for version_id, source, n, k in rows:
         found.setdefault(version_id, {})[source] = rate_of(k, n)
+    for version_id, told in attested.by_version(rollups).items():
+        rate = rate_of(round(told.counts.successes), round(told.counts.runs), nodes=told.nodes)
+        found.setdefault(version_id, {})[Source.ATTESTED] = rate
     return found
 
 

@@ -23,11 +23,26 @@ class Heard:
     """All claims about something, weighed."""
 
     counts: Counts  # successes and runs that count
-    nodes: int  # how many nodes' words count at all
+    voices: frozenset[str]  # the nodes whose words count at all
+
+    @property
+    def nodes(self) -> int:
+        """How many that are."""
+        return len(self.voices)
 
 
 def heard(rollups: QuerySet[DailyRollup]) -> Heard:
     """The claims among these sums, each weighed by trust; 2 queries and those of the weigher."""
+    found = by_version(rollups).values()
+    counts, nodes = Counts(), set[str]()
+    for each in found:
+        counts = counts + each.counts
+        nodes |= each.voices
+    return Heard(counts=counts, voices=frozenset(nodes))
+
+
+def by_version(rollups: QuerySet[DailyRollup]) -> dict[int, Heard]:
+    """The same for each version of which anything is claimed."""
     claims = list(
         rollups.filter(source=Source.ATTESTED)
         .order_by()
@@ -35,18 +50,19 @@ def heard(rollups: QuerySet[DailyRollup]) -> Heard:
         .annotate(n=Sum("runs"), k=Sum("successes"))
     )
     if not claims:
-        return Heard(counts=Counts(), nodes=0)
+        return {}
     own = _own(rollups)
     weights = voices.weights({reporter for _, _, _, reporter, _, _ in claims})
-    total, nodes = Counts(), set[str]()
+    found: dict[int, Heard] = {}
     for version, cell, _, reporter, n, k in claims:
+        before = found.setdefault(version, Heard(counts=Counts(), voices=frozenset()))
         weight = weights.get(reporter, 0.0)
         if weight <= 0.0 or not n:
             continue
         trusted = ranking.trust(Claim(operator=reporter, successes=k, runs=n), own.get((version, cell), Counts()))
-        total = total + Counts(successes=k, runs=n).weighed(weight * ranking.claim_weight(n, trusted))
-        nodes.add(reporter)
-    return Heard(counts=total, nodes=len(nodes))
+        counted = Counts(successes=k, runs=n).weighed(weight * ranking.claim_weight(n, trusted))
+        found[version] = Heard(counts=before.counts + counted, voices=before.voices | {reporter})
+    return found
 
 
 def _own(rollups: QuerySet[DailyRollup]) -> dict[tuple[int, str], Counts]:

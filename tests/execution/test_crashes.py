@@ -171,7 +171,7 @@ class TestCrash:
 
 class TestFencing:
     def test_keeps_an_answer_that_comes_after_the_lease_as_late(self, clock: Clock) -> None:
-        from execution.services import advancing, delivering
+        from execution.services import advancing, committing, delivering
         from execution.services.drafting import Claim
 
         run = make_run('EVENT completion:async {agent_id: "a", prompt: "x"} AS r\nRETURN r.output')
@@ -181,7 +181,7 @@ class TestFencing:
         clock.forward(10)
         work(clock)
 
-        delivering.commit([reply], clock())
+        committing.commit([reply], clock())
 
         effect = Effect.objects.get(run=run)
         run = Run.objects.get(pk=run.pk)

@@ -3,6 +3,9 @@ A whole node in memory: what it knows, its feed, and the endpoints that answer f
 
 The decisions are the real ones of ``federation.protocol``; only the storage
 is dictionaries. ``snapshot`` and ``restore`` are the database of a crash test.
+
+With ``quarantines`` a foreign release waits until ``admit`` and stands in no
+feed before, and one that is withdrawn first never does, as in the services.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from federation.protocol import acceptance, feed, fields, limits, messages, reconcile, strictjson
+from federation.protocol import acceptance, feed, fields, kinds, limits, messages, reconcile, strictjson
 from federation.protocol.acceptance import Accepted, Duplicate
 from federation.protocol.exchange import Answer, Ask, Take
 from federation.protocol.feed import BadLine, Cursor, Line, Row
@@ -30,6 +33,7 @@ class Held:
 
     statement: Statement
     via: tuple[str, ...]
+    giver: str = ""  # node that it came from; empty for what was made here
 
 
 @dataclass
@@ -53,8 +57,16 @@ class Store:
     acknowledged: dict[str, int] = field(default_factory=dict)  # peer → where it stands in ours
     receipts: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)  # (peer, txn) → digest, answer
     must_recover: set[str] = field(default_factory=set)  # peers to reconcile with before pulling
+    doubts: dict[str, int] = field(default_factory=dict)  # peer → how often it had to be reconciled with
+    waiting: list[str] = field(default_factory=list)  # releases in quarantine
+    admitted: set[str] = field(default_factory=set)  # releases that were taken into the registry
     quarantined: set[str] = field(default_factory=set)  # releases that contradict each other
     compromised: dict[str, int] = field(default_factory=dict)
+
+    def doubt(self, peer: str) -> None:
+        """Reconcile with a peer before the next pull; a comparison under way does not settle that."""
+        self.must_recover.add(peer)
+        self.doubts[peer] = self.doubts.get(peer, 0) + 1
 
 
 def epoch_of(name: str) -> str:
@@ -64,8 +76,9 @@ def epoch_of(name: str) -> str:
 class Node:
     """A node that trusts all its peers as its own organisation, unless a test says otherwise."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, *, quarantines: bool = False, home: Iterable[str] = ()) -> None:
         self.identity, self.id = identity, identity.id
+        self.quarantines, self.home = quarantines, frozenset(home)  # ids of its own authors
         self.store = Store(epoch=epoch_of(identity.name))
         self.restores = 0
         self.publish(*identity.statements)
@@ -117,13 +130,16 @@ class Node:
         self.store.dead.pop(line.envelope.id, None)
         if isinstance(judged, Duplicate):
             return "duplicate", None
-        self._store(judged, via)
+        self._store(judged, via, "" if line.via[-1] == self.id else line.via[-1])
         return "accepted", None
 
-    def _store(self, judged: Accepted, via: tuple[str, ...]) -> None:
+    def _store(self, judged: Accepted, via: tuple[str, ...], giver: str) -> None:
         statement = judged.statement
-        self.store.held[statement.id] = Held(statement, via)
-        self.store.feed.append(statement.id)
+        self.store.held[statement.id] = Held(statement, via, giver)
+        if statement.kind == "release" and giver and self.quarantines:
+            self.store.waiting.append(statement.id)
+        else:
+            self._announce(statement)
         if judged.contradicts is not None:
             self.store.quarantined |= {statement.id, judged.contradicts.id}
         if statement.kind == "revoke" and "compromised_since" in statement.predicate:
@@ -133,6 +149,54 @@ class Node:
         if judged.chain is not None:
             self.store.chains[judged.chain.id] = judged.chain
             self._retry()
+        if self.quarantines:
+            self._follow(statement)
+
+    def _announce(self, statement: Statement) -> None:
+        if statement.kind == "release" and not self.is_withdrawn(statement):
+            self.store.admitted.add(statement.id)
+        if statement.id not in self.store.feed:
+            self.store.feed.append(statement.id)
+
+    def admit(self) -> None:
+        """What waits was scanned, and nothing was found."""
+        for each in self.store.waiting:
+            self._announce(self.store.held[each].statement)
+        self.store.waiting.clear()
+
+    # --- withdrawals ---
+
+    def twins(self, release: Statement) -> list[Statement]:
+        """Every release held of the same text under the same name, this one included."""
+        return [each for each in self.releases(release.release_key) if each.subject.sha256 == release.subject.sha256]
+
+    def is_withdrawn(self, release: Statement) -> bool:
+        """Whether a withdrawal is held of this release or a twin."""
+        same = {each.id for each in self.twins(release)}
+        return any(
+            held.statement.kind in kinds.WITHDRAWALS and held.statement.predicate["target"] in same
+            for held in self.store.held.values()
+        )
+
+    def _follow(self, statement: Statement) -> None:
+        """A release that is withdrawn leaves the quarantine; it is announced where it was before, or is at home."""
+        if statement.kind in kinds.WITHDRAWALS and statement.predicate["target"] in self.store.held:
+            statement = self.store.held[statement.predicate["target"]].statement
+        if statement.kind != "release" or not self.is_withdrawn(statement):
+            return
+        same = self.twins(statement)
+        is_known = statement.signer in self.home or any(each.id in self.store.feed for each in same)
+        for each in same:
+            self.store.admitted.discard(each.id)
+            if each.id in self.store.waiting:
+                self.store.waiting.remove(each.id)
+            if is_known:
+                self._announce(each)
+
+    def standing(self) -> set[tuple[str, str]]:
+        """Author and digest of what is admitted and not withdrawn."""
+        texts = (self.store.held[each].statement for each in self.store.admitted)
+        return {(each.signer, each.subject.sha256) for each in texts}
 
     def _retry(self) -> None:
         """A new key may make dead letters readable."""
@@ -141,11 +205,14 @@ class Node:
             assert isinstance(line, Line)
             self.accept(line, via=feed.onward(line.via, self.id))
 
-    def take(self, step: Take, *, sender: str, expected: Cursor | None = None) -> bool:
+    def take(self, step: Take, *, sender: str, expected: Cursor | None = None, doubts: int | None = None) -> bool:
         """
         Store a step of a pull: lines and cursor in one transaction.
 
         Answers False, and stores nothing, where another session moved the cursor meanwhile.
+
+        Args:
+            doubts: how often the sender had been in doubt when this exchange began; all of them by default.
         """
         if step.cursor is not None and self.store.cursors.get(sender) != expected:
             return False
@@ -154,6 +221,7 @@ class Node:
             self.accept(line, via=via)
         if step.cursor is not None:
             self.store.cursors[sender] = step.cursor
+        if step.is_compared and doubts in (None, self.store.doubts.get(sender, 0)):
             self.store.must_recover.discard(sender)
         return True
 
@@ -167,12 +235,13 @@ class Node:
             if path == "/fed/v1/changes":
                 return self._changes(given, caller)
             if path == "/fed/v1/statements":
-                return self._by_id(strictjson.loads(ask.body)["ids"])
+                return self._by_id(strictjson.loads(ask.body)["ids"], caller)
             if path == "/fed/v1/have":
                 missing = [each for each in strictjson.loads(ask.body)["ids"] if not self.holds(each)]
                 return Answer(status=200, body=strictjson.dumps({"missing": missing}))
             if path == "/fed/v1/reconcile":
-                answer = reconcile.respond(reconcile.IdSet(self.raw_ids()), ask.body)
+                shown = (bytes.fromhex(each) for each in self.store.held if self._may_have(each, caller))
+                answer = reconcile.respond(reconcile.IdSet(shown), ask.body)
                 return Answer(status=200, headers={"opl-cursor": str(self.head)}, body=answer)
             if path.startswith("/fed/v1/push/"):
                 return self._pushed(path.rpartition("/")[2], ask.body, caller)
@@ -208,18 +277,26 @@ class Node:
         try:
             since = feed.judge_since(given.get("since"), epoch=self.store.epoch, head=len(self.store.feed))
         except Refused as refusal:
-            if refusal.code == "cursor-reset" and caller in self.store.cursors:
+            if refusal.code == "cursor-reset":
                 # It read on in a feed that a restored database has forgotten: it may hold what was lost here.
-                self.store.must_recover.add(caller)
+                self.store.doubt(caller)
             raise
         self.store.acknowledged[caller] = since.seq
         page = feed.page(self._rows(since.seq, caller), since=since, limit=int(given.get("limit", limits.PAGE_DEFAULT)))
         headers = {messages.CURSOR_HEADER: str(page.cursor), messages.MORE_HEADER: f"?{int(page.more)}"}
         return Answer(status=200, headers=headers, body=page.body)
 
-    def _by_id(self, ids: Sequence[str]) -> Answer:
-        places = {each: seq for seq, each in enumerate(self.store.feed, start=1)}
-        lines = [self.line_at(places[each]).to_bytes() + b"\n" for each in ids if each in places]
+    def _may_have(self, statement_id: str, caller: str) -> bool:
+        """Announced, or given back to a node that it came through; everybody is of one organisation here."""
+        if statement_id in self.store.feed:
+            return True
+        held = self.store.held[statement_id]
+        return feed.may_return(via=held.via, to=caller, is_giver=held.giver == caller, is_via_believed=True)
+
+    def _by_id(self, ids: Sequence[str], caller: str) -> Answer:
+        found = [self.store.held[each] for each in ids if self.holds(each) and self._may_have(each, caller)]
+        head = max(1, len(self.store.feed))
+        lines = [feed.line(each.statement, via=each.via, seq=head).to_bytes() + b"\n" for each in found]
         return Answer(status=200, body=b"".join(lines))
 
     def _pushed(self, txn: str, body: bytes, caller: str) -> Answer:
@@ -252,7 +329,7 @@ class Node:
     def snapshot(self) -> Store:
         store = copy.copy(self.store)
         for name in ("held", "feed", "chains", "dead", "cursors", "acknowledged", "receipts", "must_recover",
-                     "quarantined", "compromised"):  # fmt: skip
+                     "quarantined", "compromised", "doubts", "waiting", "admitted"):  # fmt: skip
             setattr(store, name, copy.copy(getattr(store, name)))
         return store
 
@@ -260,4 +337,5 @@ class Node:
         """An older database: new epoch, no footing in anybody's feed."""
         self.store, self.restores = backup, self.restores + 1
         self.store.epoch = epoch_of(f"{self.identity.name} restored {self.restores}")
-        self.store.must_recover = set(self.store.cursors)
+        for peer in self.store.cursors:
+            self.store.doubt(peer)

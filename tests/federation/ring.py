@@ -4,17 +4,20 @@ Three nodes in a ring on a bad day.
 A schedule follows from its seed alone. Sessions of all nodes run step by
 step, interleaved at random; requests and answers are dropped, delayed,
 duplicated and reordered; nodes crash (their sessions die, their databases
-stay), are restored from older backups, and run on wrong clocks. Then the
+stay), are restored from older backups, and run on wrong clocks. Authors
+withdraw what stands, and publish once more what a restore has eaten; what
+comes from a peer waits in quarantine until its node finds the time. Then the
 weather clears, and ``converge`` runs sessions until nothing moves.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from federation.protocol import exchange, feed, pushing, session
+from federation.protocol import exchange, feed, fields, pushing, session
 from federation.protocol.exchange import Answer, Ask, Session, Take
 from federation.protocol.feed import Cursor
 from federation.protocol.limits import CLOCK_TOLERANCE_SECONDS, REQUEST_LIFE_SECONDS
@@ -24,7 +27,8 @@ from tests.federation.makers import Identity, author, node
 from tests.federation.memory import Node, Store
 
 NAMES = ("north", "east", "west")
-STEPS = 140  # of a schedule
+STEPS = 150  # of a schedule
+SIGNED_AGAIN = 3  # releases of one text that its author may sign, each with another time
 CALM_ROUNDS = 12  # in which everything must have settled
 
 
@@ -35,12 +39,37 @@ class Pool:
     nodes: dict[str, Identity]
     authors: dict[str, Identity]
     statements: dict[str, list[Statement]]  # node → what it will publish, in order
+    twins: dict[str, list[Statement]]  # release → releases of the same text
+    _yanks: dict[tuple[str, int], Statement] = field(default_factory=dict)
 
     @classmethod
     def make(cls) -> Pool:
         nodes = {name: node(name) for name in NAMES}
         authors = {name: author(f"author of {name}") for name in NAMES}
-        return cls(nodes, authors, {name: _publications(nodes[name], authors[name]) for name in NAMES})
+        statements = {name: _publications(nodes[name], authors[name]) for name in NAMES}
+        twins = {
+            each.id: _twins(each, authors[name], nodes[name])
+            for name in NAMES for each in statements[name] if each.kind == "release"
+        }  # fmt: skip
+        return cls(nodes, authors, statements, twins)
+
+    def yank(self, name: str, release: Statement, number: int) -> Statement:
+        """A withdrawal of a release by its author; those with different numbers are different statements."""
+        key = release.id, number
+        if key not in self._yanks:
+            self._yanks[key] = makers.withdrawal("yank", self.authors[name], release.id, created=_later(number))
+        return self._yanks[key]
+
+
+def _later(number: int) -> str:
+    return fields.written(makers.NOON + number)
+
+
+def _twins(release: Statement, by: Identity, origin: Identity) -> list[Statement]:
+    """The same text under the same name and number, signed anew later."""
+    given = {name: release.predicate[name] for name in ("version", "source")}
+    again = [makers.release(by, origin, **given, created=_later(number)) for number in range(1, SIGNED_AGAIN)]
+    return [release, *again]
 
 
 def _publications(origin: Identity, by: Identity) -> list[Statement]:
@@ -61,6 +90,7 @@ class Task:
     peer: str
     running: Session
     since: Cursor | None
+    doubts: int  # how often the owner had been in doubt of the peer when it began
     given: Answer | None = None
     asked: Ask | None = None
 
@@ -75,17 +105,21 @@ class Ring:
     backups: dict[str, list[Store]] = field(default_factory=dict)
     clocks: dict[str, int] = field(default_factory=dict)
     fetched: int = 0  # requests that reached a peer
+    done: Counter[str] = field(default_factory=Counter)  # moves that took effect
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
-        self.nodes = {name: Node(self.pool.nodes[name]) for name in NAMES}
+        self.nodes = {
+            name: Node(self.pool.nodes[name], quarantines=True, home=[self.pool.authors[name].id]) for name in NAMES
+        }
         self.by_id = {each.id: name for name, each in self.nodes.items()}
         self.queues = {name: list(statements) for name, statements in self.pool.statements.items()}
         self.clocks = dict.fromkeys(NAMES, 0)
         self.backups = {name: [self.nodes[name].snapshot()] for name in NAMES}
         self.moves = {
             self._publish: 12, self._start: 25, self._advance: 70, self._drop: 5, self._duplicate: 4, self._crash: 2,
-            self._back_up: 3, self._restore: 1, self._turn_clock: 2,
+            self._back_up: 3, self._restore: 2, self._turn_clock: 2, self._admit: 10, self._yank: 2,
+            self._publish_again: 2,
         }  # fmt: skip
 
     def storm(self) -> None:
@@ -99,12 +133,14 @@ class Ring:
         self.tasks.clear()
         self.clocks = dict.fromkeys(NAMES, 0)
         for round_number in range(CALM_ROUNDS):
-            before = [len(each.store.feed) for each in self.nodes.values()], self._cursors()
+            before = self._state()
             for owner, peer in self._links():
                 self._begin(owner, peer, pushing_allowed=False)
                 while self.tasks:
                     self._run(self.tasks[0])
-            if before == ([len(each.store.feed) for each in self.nodes.values()], self._cursors()):
+            for each in self.nodes.values():
+                each.admit()
+            if before == self._state():
                 return round_number
         raise AssertionError(f"seed {self.seed}: nothing settles")
 
@@ -115,6 +151,35 @@ class Ring:
         # Also on a node that was restored and has no footing yet: its people do not wait for it.
         if self.queues[name]:
             self.nodes[name].publish(self.queues[name].pop(0))
+
+    def _publish_again(self) -> None:
+        """A person whose work a restore has eaten publishes it once more; the node signs it anew."""
+        name = self.rng.choice(NAMES)
+        node = self.nodes[name]
+        texts = [
+            each for each in self.pool.statements[name] if each.kind == "release" and each not in self.queues[name]
+        ]
+        # Where a release of it is held, that one is the version's.
+        lost = [each for each in texts if not any(node.holds(twin.id) for twin in self.pool.twins[each.id])]
+        if lost:
+            node.publish(self.rng.choice(self.pool.twins[self.rng.choice(lost).id]))
+            self.done["published again"] += 1
+
+    def _yank(self) -> None:
+        """An author withdraws what stands; after a restore perhaps a second time, in other words."""
+        name = self.rng.choice(NAMES)
+        node, author = self.nodes[name], self.pool.authors[name].id
+        standing = sorted(each for each in node.store.admitted if node.store.held[each].statement.signer == author)
+        if standing:
+            release = node.store.held[self.rng.choice(standing)].statement
+            node.publish(self.pool.yank(name, release, self.rng.randrange(3)))
+            self.done["withdrawn"] += 1
+
+    def _admit(self) -> None:
+        """A node finds the time to scan what waits."""
+        node = self.nodes[self.rng.choice(NAMES)]
+        self.done["admitted"] += bool(node.store.waiting)
+        node.admit()
 
     def _start(self) -> None:
         self._begin(*self.rng.choice(self._links()))
@@ -150,7 +215,10 @@ class Ring:
         backup = self.rng.choice(self.backups[name])
         spare = Node.snapshot(type("Backup", (), {"store": backup})())  # the backup itself stays as it is
         self.nodes[name].restore(spare)
-        self.nodes[name].store.must_recover = {each.id for each in self.nodes.values()} - {self.nodes[name].id}
+        for peer in self.nodes.values():
+            if peer is not self.nodes[name]:
+                self.nodes[name].store.doubt(peer.id)
+        self.done["restored"] += 1
 
     def _turn_clock(self) -> None:
         self.clocks[self.rng.choice(NAMES)] = self.rng.choice([0, 0, 20, -20, 3_600, -3_600])
@@ -160,8 +228,9 @@ class Ring:
     def _links(self) -> list[tuple[str, str]]:
         return [(NAMES[n], NAMES[(n + step) % 3]) for n in range(3) for step in (1, 2)]
 
-    def _cursors(self) -> list[dict[str, Cursor | None]]:
-        return [dict(each.store.cursors) for each in self.nodes.values()]
+    def _state(self) -> list[tuple[int, dict[str, Cursor | None], set[str], int]]:
+        stores = [each.store for each in self.nodes.values()]
+        return [(len(each.feed), dict(each.cursors), set(each.must_recover), len(each.waiting)) for each in stores]
 
     def _begin(self, owner: str, peer: str, *, pushing_allowed: bool = True) -> None:
         us, them = self.nodes[owner], self.nodes[peer]
@@ -176,7 +245,7 @@ class Ring:
         else:
             limit = self.rng.choice([1, 2, 5, 500])
             running = session.sync(since, held=us.raw_ids, sender=them.id, own=us.id, limit=limit)
-        self.tasks.append(Task(owner, peer, running, since))
+        self.tasks.append(Task(owner, peer, running, since, us.store.doubts.get(them.id, 0)))
 
     def _run(self, task: Task) -> None:
         """One step of one session: hand over what came, or let the request reach the peer."""
@@ -207,7 +276,7 @@ class Ring:
 
     def _take(self, task: Task, step: Take) -> None:
         us, them = self.nodes[task.owner], self.nodes[task.peer]
-        if not us.take(step, sender=them.id, expected=task.since):
+        if not us.take(step, sender=them.id, expected=task.since, doubts=task.doubts):
             self.tasks.remove(task)
             return
         if step.cursor is not None:

@@ -13,6 +13,7 @@ from referencing import Registry, Resource
 
 from federation.protocol import envelope, feed, lens, limits, problems, root, statement, strictjson
 from federation.protocol.problems import Refused
+from opl.document.canonical import canonical
 from tests.federation.makers import author
 
 FOLDER = Path(__file__).resolve().parents[2] / "schemas/federation"
@@ -85,8 +86,48 @@ class TestSchemas:
         assert set(SCHEMAS["well-known"]["properties"]["limits"]["required"]) == set(limits.ADVERTISED)
 
 
+# The test data published with RFC 8785 (cyberphone/json-canonicalization): name → what is given, what comes out.
+PUBLISHED = {
+    "arrays": ('[\n  56,\n  {\n    "d": true,\n    "10": null,\n    "1": [ ]\n  }\n]', '[56,{"1":[],"10":null,"d":true}]'),
+    "french": (
+        '{\n  "peach": "This sorting order",\n  "péché": "is wrong according to French",\n'
+        '  "pêche": "but canonicalization MUST",\n  "sin":   "ignore locale"\n}',
+        '{"peach":"This sorting order","péché":"is wrong according to French","pêche":"but canonicalization MUST",'
+        '"sin":"ignore locale"}',
+    ),
+    "structures": (
+        '{\n  "1": {"f": {"f": "hi","F": 5} ,"\\n": 56.0},\n  "10": { },\n  "": "empty",\n  "a": { },\n'
+        '  "111": [ {"e": "yes","E": "no" } ],\n  "A": { }\n}',
+        '{"":"empty","1":{"\\n":56,"f":{"F":5,"f":"hi"}},"10":{},"111":[{"E":"no","e":"yes"}],"A":{},"a":{}}',
+    ),
+    "unicode": ('{\n  "Unnormalized Unicode":"A\u030a"\n}', '{"Unnormalized Unicode":"A\u030a"}'),
+    "values": (
+        '{\n  "numbers": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],\n'
+        '  "string": "\\u20ac$\\u000F\\u000aA\'\\u0042\\u0022\\u005c\\\\\\"\\/",\n  "literals": [null, true, false]\n}',
+        '{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],'
+        '"string":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}',
+    ),
+    "weird": (
+        '{\n  "\\u20ac": "Euro Sign",\n  "\\r": "Carriage Return",\n  "\\u000a": "Newline",\n  "1": "One",\n'
+        '  "\\u0080": "Control\\u007f",\n  "\\ud83d\\ude02": "Smiley",\n'
+        '  "\\u00f6": "Latin Small Letter O With Diaeresis",\n  "\\ufb33": "Hebrew Letter Dalet With Dagesh",\n'
+        '  "</script>": "Browser Challenge"\n}',
+        '{"\\n":"Newline","\\r":"Carriage Return","1":"One","</script>":"Browser Challenge","\x80":"Control\x7f",'
+        '"ö":"Latin Small Letter O With Diaeresis","€":"Euro Sign","\U0001f602":"Smiley",'
+        '"\ufb33":"Hebrew Letter Dalet With Dagesh"}',
+    ),
+}  # fmt: skip
+
+
 class TestRfc8785:
-    """The examples of RFC 8785 through the library that makes our canonical form."""
+    """The examples and the published test data of RFC 8785, through the library and through our canonical form."""
+
+    @pytest.mark.parametrize("name", PUBLISHED)
+    @pytest.mark.parametrize("dumps", [rfc8785.dumps, canonical], ids=["library", "ours"])
+    def test_published_data(self, dumps, name):
+        given, expected = PUBLISHED[name]
+
+        assert dumps(json.loads(given)) == expected.encode()
 
     SAMPLE = (
         '{"numbers": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],'
@@ -125,7 +166,9 @@ class TestRfc8785:
 
     @pytest.mark.parametrize(("bits", "text"), NUMBERS.items())
     def test_appendix_b_numbers(self, bits, text):
-        assert rfc8785.dumps(struct.unpack(">d", bytes.fromhex(bits))[0]).decode() == text
+        number = struct.unpack(">d", bytes.fromhex(bits))[0]
+
+        assert rfc8785.dumps(number).decode() == canonical(number).decode() == text
 
     @pytest.mark.parametrize("bits", ["7fffffffffffffff", "7ff0000000000000"])
     def test_appendix_b_refuses_nan_and_infinity(self, bits):

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx2
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -253,3 +263,57 @@ class TestRealConnection:
     def test_does_not_otherwise(self, server: str) -> None:
         with pytest.raises(OutgoingRefused):
             Door(approves=everybody).request("GET", server)
+
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_hangs_up_on_headers_that_trickle(self, scheme: str, tmp_path: Path) -> None:
+        """Every byte begins the read time-out anew; only the total ends this."""
+        enough = threading.Event()
+        served, trusting = certified(tmp_path) if scheme == "https" else (None, None)
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            thread = threading.Thread(target=trickle, args=(listening, served, enough))
+            thread.start()
+            made = Door(
+                approves=everybody, resolver=lambda host, port: ["127.0.0.1"], allow_loopback=True, ssl_context=trusting
+            )
+            url = f"{scheme}://localhost:{listening.getsockname()[1]}/"
+
+            with pytest.raises(OutgoingFailed, match=r"no complete answer within 0\.3 s"):
+                made.request("GET", url, limits=Limits(read_seconds=5, total_seconds=0.3))
+
+            is_free = not enough.is_set()
+            enough.set()
+            thread.join(10)
+        assert is_free, "it listened until the other side had enough"
+
+
+def certified(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Both sides of TLS for localhost, under a certificate made for this test."""
+    key, name = (
+        ec.generate_private_key(ec.SECP256R1()),
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]),
+    )
+    now = datetime.now(tz=UTC)
+    made = x509.CertificateBuilder(
+        issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=1,
+        not_valid_before=now - timedelta(days=1), not_valid_after=now + timedelta(days=1),
+    ).add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)  # fmt: skip
+    pem = made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    path = folder / "both.pem"
+    path.write_bytes(pem + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    served.load_cert_chain(path)
+    return served, ssl.create_default_context(cadata=pem.decode())
+
+
+def trickle(listening: socket.socket, tls: ssl.SSLContext | None, enough: threading.Event) -> None:
+    """Send one byte of a header after the other, for ten seconds at most."""
+    raw, _ = listening.accept()
+    with tls.wrap_socket(raw, server_side=True) if tls else raw as connection, contextlib.suppress(OSError):
+        connection.recv(4_096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        for _ in range(500):
+            connection.sendall(b"a")
+            if enough.wait(0.02):
+                return
+        enough.set()
+        connection.sendall(b"\r\nContent-Length: 0\r\n\r\n")

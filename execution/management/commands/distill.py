@@ -46,15 +46,16 @@ class Command(BaseCommand):
         except (ExecutionError, RegistryError) as error:
             raise CommandError(str(error)) from error
         if options["output"]:
-            self.write(options["output"], made.source)
+            self.write(made, options["output"])
         self.tell(made, options)
 
-    def write(self, name: str, source: bytes) -> None:
-        """The document, where it was asked for."""
+    def write(self, made: distilling.Distilled, path: str) -> None:
+        """The document as a file; what was published before stays published."""
         try:
-            Path(name).write_bytes(source)
+            Path(path).write_bytes(made.source)
         except OSError as error:
-            raise CommandError(f"{name}: {error.strerror or 'it cannot be written'}") from error
+            published = f"; {made.version} is published all the same" if made.version is not None else ""
+            raise CommandError(f"{path}: {error.strerror or 'it cannot be written'}{published}") from error
 
     def run(self, number: int) -> Run:
         found = Run.objects.select_related("version__pattern__owner").filter(pk=number).first()
@@ -66,7 +67,7 @@ class Command(BaseCommand):
         if name:
             found = User.objects.filter(username=name).first()
             if found is None:
-                raise CommandError(f"there is nobody called {name!r}")
+                raise CommandError(f"there is nobody called {name!r}", returncode=2)
             return found
         return User.objects.filter(is_superuser=True).order_by("pk").first()
 

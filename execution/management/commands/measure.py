@@ -12,6 +12,7 @@ started. ``ok`` is false where a pattern's own ``success_when`` never held.
 from __future__ import annotations
 
 import re
+import sys
 from argparse import ArgumentParser
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,6 +72,13 @@ class Command(RegistryCommand):
         parser.add_argument("--backend", default="simulated", help="agents; real ones cost money")
         parser.add_argument("--write", default="", metavar="FOLDER", help="fill in `cost_seen` of FOLDER/NAME.yaml")
 
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.ok = True
+        super().handle(*args, **options)
+        if not self.ok:
+            self.stderr.write("a pattern did not succeed in any of its runs")
+            sys.exit(1)
+
     def act(self, **options: Any) -> dict[str, Any]:
         user = acting_user(options["user"])
         if options["runs"] < 1:
@@ -82,8 +90,9 @@ class Command(RegistryCommand):
         except ExecutionError as error:
             raise InvalidRequest("pattern", str(error)) from error
         written = [str(path) for one in found if options["write"] and (path := write(one, Path(options["write"])))]
+        self.ok = all(one.succeeded > 0 for one in found)
         return {
-            "ok": all(one.succeeded > 0 for one in found),
+            "ok": self.ok,
             "seen": [asdict(one) for one in found],
             "written": written,
         }

@@ -28,7 +28,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not 0 <= options["days"] <= MOST_DAYS:
-            raise CommandError(f"--days is a number from 0 to {MOST_DAYS:,}")
+            raise CommandError(f"--days is a number from 0 to {MOST_DAYS:,}", returncode=2)
         pruned = pruning.prune(now=timezone.now(), days=options["days"])
         if options["json"]:
             self.stdout.write(json.dumps(asdict(pruned)))

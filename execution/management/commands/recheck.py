@@ -18,6 +18,7 @@ from django.core.management.base import BaseCommand
 
 from execution.services import reporting
 from execution.shadow.errors import ReportRefused
+from execution.shadow.figures import typeset
 from execution.shadow.recheck import MOST_BYTES, recheck
 
 
@@ -61,7 +62,7 @@ class Command(BaseCommand):
                 )
             )
             return
-        self.stdout.write(f"confirmed {result.outcome.value}: {result.sentence}")
+        self.stdout.write(f"confirmed {result.outcome.value}: {typeset(result.sentence)}")
         self.stdout.write(f"  {result.pairs} pairs, {result.missing} missing; {result.digest}")
         if result.signed_by:
             self.stdout.write(

@@ -4,11 +4,15 @@ Start a run, and by default carry it out right here.
     manage.py run ada/vote@stable --inputs '{"rounds": 2}'
     manage.py run library/pipeline --backend simulated --json
     manage.py run ada/vote --user ada --start-only     # a worker takes it up
+
+Exit 0: it succeeded, or waits, or was left to a worker; 1: it ended and did not succeed, with the reason on
+stderr, or could not be started; 2: the arguments are bad.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -55,13 +59,17 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if not options["start_only"]:
             run_until_idle()
-        self.tell(Run.objects.select_related("version__pattern__owner", "started_by").get(pk=run.pk), options["json"])
+        run = Run.objects.select_related("version__pattern__owner", "started_by").get(pk=run.pk)
+        self.tell(run, options["json"])
+        if run.has_ended and not run.succeeded:
+            self.stderr.write(f"Run {run.pk} {why_not(run)}")
+            sys.exit(1)
 
     def user(self, name: str) -> User | None:
         if name:
             found = User.objects.filter(username=name).first()
             if found is None:
-                raise CommandError(f"there is nobody called {name!r}")
+                raise CommandError(f"there is nobody called {name!r}", returncode=2)
             return found
         return User.objects.filter(is_superuser=True).order_by("pk").first()
 
@@ -70,9 +78,9 @@ class Command(BaseCommand):
         try:
             value = json.loads(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text)
         except (OSError, ValueError) as error:
-            raise CommandError(f"{option} cannot be read: {error}") from error
+            raise CommandError(f"{option} cannot be read: {error}", returncode=2) from error
         if not isinstance(value, dict):
-            raise CommandError(f"{option} is a JSON object, as in '{{\"rounds\": 2}}'")
+            raise CommandError(f"{option} is a JSON object, as in '{{\"rounds\": 2}}'", returncode=2)
         return value
 
     def tell(self, run: Run, as_json: bool) -> None:
@@ -85,6 +93,17 @@ class Command(BaseCommand):
         self.stdout.write(f"Run {run.pk} of {run.version}: {run.status}{marked}")
         if run.has_ended:
             self.stdout.write(f"Result: {json.dumps(run.result_value(), ensure_ascii=False)[:2000]}")
-        if run.error:
-            self.stdout.write(f"Error: {run.error['message']} (line {run.error['line']})")
+        else:
+            self.stdout.write(f"It goes on with a worker; steer it with: manage.py steer {run.pk} show")
         self.stdout.write(f"See it at /runs/{run.pk}")
+
+
+def why_not(run: Run) -> str:
+    """What kept an ended run from succeeding, after its name."""
+    error = run.error
+    if error:
+        place = f" (line {error['line']})" if error.get("line") else ""
+        return f"{run.status}: {error['message']}{place}"
+    if run.status == "succeeded":
+        return f"ended, and success_when is false: {run.version.success_when}"
+    return f"ended as {run.status}"

@@ -80,7 +80,9 @@ class Command(BaseCommand):
 
     def _answer(self, run: Run, options: Mapping[str, Any]) -> None:
         if options["answer"] is None:
-            raise CommandError("write the answer: manage.py steer RUN answer yes, or a JSON value such as '{\"n\": 1}'")
+            raise CommandError(
+                "write the answer: manage.py steer RUN answer yes, or a JSON value such as '{\"n\": 1}'", returncode=2
+            )
         seq = options["seq"] if options["seq"] is not None else self._only_question(run)
         value = _value(options["answer"])
         controlling.answer(run_id=run.pk, seq=seq, value=value, now=to_ms(timezone.now()), by="the command line")
@@ -111,7 +113,7 @@ class Command(BaseCommand):
 
     def _rollback(self, run: Run, options: Mapping[str, Any]) -> Run:
         if options["tick"] is None:
-            raise CommandError(f"say where to: --tick 1 to {run.tick}")
+            raise CommandError(f"say where to: --tick 1 to {run.tick}", returncode=2)
         return branching.rollback(run=run, tick=options["tick"], now=timezone.now())
 
     def _checkpoint(self, run: Run, options: Mapping[str, Any]) -> None:
@@ -150,5 +152,5 @@ def _object(text: str, option: str) -> dict[str, Any] | None:
         return None
     value = _value(text)
     if not isinstance(value, dict):
-        raise CommandError(f"{option} is a JSON object, as in '{{\"rounds\": 2}}'")
+        raise CommandError(f"{option} is a JSON object, as in '{{\"rounds\": 2}}'", returncode=2)
     return value

@@ -27,6 +27,7 @@ from execution.management.showing import Bar
 from execution.models import Trial
 from execution.models.trial import TrialMode
 from execution.services import trial_facts, trial_files, trial_inputs, verifying
+from execution.services.clock import now_ms
 from execution.services.observing import workers_alive
 from execution.services.preferring import Judge
 from execution.services.verifying import Budget
@@ -200,6 +201,9 @@ class Command(RegistryCommand):
             worker.start()
         try:
             self.wait(trial, worker, bar)
+            # Pairs behind the verdict may be under way: nobody wants their answers, which would count as in doubt.
+            while worker is not None and trial.has_ended and verifying.end_runs(trial.pk, now_ms()):
+                continue
         except KeyboardInterrupt:
             if worker is not None:
                 verifying.pause(trial=trial, now=timezone.now(), note="the command that carried it out was stopped")

@@ -53,7 +53,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         for name in ("in_flight", "poll", "reap", "beat", "lease"):
             if not 0 < options[name] <= MOST:
-                raise CommandError(f"--{name.replace('_', '-')} is a number above 0 and up to {MOST:,}")
+                raise CommandError(f"--{name.replace('_', '-')} is a number above 0 and up to {MOST:,}", returncode=2)
         settings = WorkerSettings(
             in_flight=options["in_flight"],
             poll_seconds=options["poll"],

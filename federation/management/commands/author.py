@@ -225,14 +225,9 @@ class Command(FederationCommand):
 
     def _blocked(self, options: dict[str, Any]) -> dict[str, Any]:
         from federation.models import BlockedAuthor
+        from federation.services import describing
 
-        rows = BlockedAuthor.objects.all()
-        return {
-            "blocked": [
-                {"author_id": row.author_id, "name": row.name, "reason": row.reason, "at": row.blocked_at}
-                for row in rows
-            ]
-        }
+        return {"blocked": describing.blocked_authors(BlockedAuthor.objects.select_related("blocked_by"))}
 
     # ---------------------------------------------------------------- shared
 
@@ -312,7 +307,11 @@ _SAID: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "block": lambda answer: [f"{answer['author_id']} is blocked; {answer['refused']} objects were refused."],
     "unblock": lambda answer: [f"{answer['author_id']} may send again; {answer['accepted']} were accepted at once."],
     "blocked": lambda answer: (
-        [f"{each['author_id']}  {each['name']}: {each['reason']}" for each in answer["blocked"]]
+        [
+            f"{each['author_id']}  {each['name'] or '-'}: {each['reason'] or 'no reason given'}"
+            f" ({each['refused']} refused since)"
+            for each in answer["blocked"]
+        ]
         or ["No author is blocked."]
     ),
 }

@@ -38,12 +38,14 @@ class Command(FederationCommand):
             count = bundling.export(options["file"], rows, now=now, progress=bar)
             bar.close()
             return {"ok": True, "file": str(options["file"]), "statements": count}
+        sender, peer = bundling.maker(options["file"])
         outcomes = bundling.import_(options["file"], now=now, progress=bar)
         bar.close()
         scanned = ticking.scan_all(now=timezone.now())
         found = Counter(outcome.status for outcome in outcomes)
         rejected = Counter(outcome.code for outcome in outcomes if outcome.code)
-        return {"ok": True, "file": str(options["file"]), **found, "codes": dict(rejected), "scanned": scanned}
+        told = {"from": sender, "signed": peer is not None, **found, "codes": dict(rejected), "scanned": scanned}
+        return {"ok": True, "file": str(options["file"]), **told}
 
     def say(self, answer: dict[str, Any]) -> list[str]:
         """What was written, or what became of what was read."""
@@ -51,4 +53,8 @@ class Command(FederationCommand):
             return [f"{answer['statements']} statements are in {answer['file']}"]
         told = ", ".join(f"{name} {answer[name]}" for name in ("accepted", "duplicate", "rejected") if name in answer)
         lines = [f"{answer['file']}: {told or 'nothing'}; {answer['scanned']} scanned"]
+        if not answer["signed"]:
+            lines.append(
+                f"  No peer here signed it, whatever it says ({answer['from']}); what it brought waits for you."
+            )
         return lines + [f"  {count} refused as {code}" for code, count in answer["codes"].items()]

@@ -8,11 +8,11 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from federation.errors import FederationError
+from federation.errors import FederationError, WrongFingerprint
 from federation.management.output import FederationCommand
 from federation.models import Peer, Statement
-from federation.protocol.tiers import RULES, Tier
-from federation.services import identities, sharing, storing, syncing, ticking, trusting
+from federation.protocol.tiers import Tier
+from federation.services import describing, identities, sharing, storing, syncing, ticking, trusting
 from federation.services.showing import Viewer
 
 DEFAULT_TIER = Tier.APPROVED
@@ -65,9 +65,7 @@ class Command(FederationCommand):
     def _approve(self, options: dict[str, Any]) -> dict[str, Any]:
         peer = trusting.find(options["peer"])
         if options["fingerprint"] and options["fingerprint"].split() != trusting.fingerprint(peer).split():
-            raise CommandError(
-                f"its fingerprint is {trusting.fingerprint(peer)!r}, not what you were told", returncode=1
-            )
+            raise WrongFingerprint(options["fingerprint"], trusting.fingerprint(peer))
         tier = Tier(options["tier"]) if options["tier"] is not None else DEFAULT_TIER
         now, user = timezone.now(), self.person(options["user"])
         trusting.set_tier(peer, tier, now=now, user=user, reason=options["reason"])
@@ -147,24 +145,7 @@ class Command(FederationCommand):
             return 0
 
     def _row(self, peer: Peer) -> dict[str, Any]:
-        return {
-            "label": peer.label,
-            "node_id": peer.node_id,
-            "address": peer.base_url,
-            "tier": peer.tier,
-            "tier_name": RULES[peer.trust].label,
-            "fingerprint": trusting.fingerprint(peer),
-            "asked_us": peer.asked_us_at,
-            "approved_there": peer.approved_there,
-            "paused": peer.is_paused,
-            "cursor": str(peer.cursor or ""),
-            "lag": max(0, identities.node().head - peer.acked_seq),
-            "failures": peer.failures,
-            "dead": peer.is_dead(timezone.now()),
-            "next_try_at": peer.next_try_at,
-            "last_sync_at": peer.last_sync_at,
-            "last_error": peer.last_error,
-        }
+        return describing.peer(peer, now=timezone.now())
 
     def say(self, answer: dict[str, Any]) -> list[str]:
         """What is known now, and what comes next."""

@@ -12,7 +12,7 @@ from federation.errors import NotFound, Unable
 from federation.management.output import FederationCommand
 from federation.models import QuarantineItem
 from federation.protocol.quarantine import State
-from federation.services import quarantining, syncing, ticking, trusting, trying
+from federation.services import describing, quarantining, syncing, ticking, trusting, trying
 
 
 class Command(FederationCommand):
@@ -41,7 +41,7 @@ class Command(FederationCommand):
         ticking.scan_all(now=timezone.now())
         item = self._item("/".join(parts[1:]), version, peer.node_id, report.error)
         self._decide(item, options)
-        return {"ok": True, "report": report.to_json(), "item": shown(item)}
+        return {"ok": True, "report": report.to_json(), "item": describing.item(item)}
 
     def _item(self, name: str, version: str, origin: str, error: str) -> QuarantineItem:
         rows = QuarantineItem.objects.filter(statement__subject_name=name).select_related(
@@ -74,26 +74,3 @@ class Command(FederationCommand):
         elif item["state"] == "held":
             lines.append("  Look at it, then repeat with --admit, or refuse it on the quarantine page.")
         return lines
-
-
-def shown(item: QuarantineItem) -> dict[str, Any]:
-    """One object of the quarantine as ``--json`` prints it."""
-    return {
-        "id": item.pk,
-        "name": item.statement.subject_name,
-        "version": item.statement.version,
-        "author": item.statement.signer,
-        "digest": item.statement.subject_digest,
-        "statement": item.statement.statement_id,
-        "state": item.state,
-        "reason": item.reason,
-        "fit": item.fit,
-        "missing": item.missing,
-        "lenses": item.lenses,
-        "findings": item.findings,
-        "capabilities": item.capabilities,
-        "trial": item.trial,
-        "pairs": dict(zip(("settled", "planned"), trying.progress(item), strict=True)),
-        "admitted_as": str(item.admitted_as) if item.admitted_as else "",
-        "yanked": item.admitted_as.yank_reason if item.admitted_as else "",
-    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import ArgumentParser
 from typing import Any
 
@@ -64,6 +65,11 @@ class Command(FederationCommand):
         if "preview" in answer:
             if not answer["ok"]:
                 return [f"It stays here: {answer['reason']}"]
-            return [f"{name}: {value}" for name, value in answer["preview"].items()]
+            return [f"{name}: {_written(value)}" for name, value in answer["preview"].items()]
         lines = [f"{answer['peer']} took {answer['accepted']} statements and had {answer['duplicate']}."]
         return lines + [f"  {count} refused as {code}" for code, count in answer["rejected"].items()]
+
+
+def _written(value: Any) -> str:
+    """A text as it is, anything else as JSON: as it would leave."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST
 
 from federation.models import DayUse, Peer, QuarantineItem
 from federation.protocol.quarantine import TRANSITIONS, Event, State
-from federation.services import quarantining, trying
+from federation.services import blocking, quarantining, trying
 from federation.web import peer_facts
 from federation.web import quarantine_facts as facts
 from federation.web.forms import ReasonForm
@@ -115,6 +115,7 @@ def item(request: HttpRequest, item_id: int) -> HttpResponse:
         "origin_label": known.get(str(predicate.get("origin")), ""),
         "tier_words": peer_facts.tier_words(peer.trust) if peer is not None else "",
         "missing": [(sort, ", ".join(map(str, names))) for sort, names in (row.missing or {}).items() if names],
+        "is_blocked": blocking.is_blocked(row.statement.signer),
         "others": QuarantineItem.objects.filter(statement__signer=row.statement.signer, state__in=_refusable())
         .exclude(pk=row.pk)
         .count(),
@@ -134,12 +135,12 @@ def _refusable() -> list[str]:
     return [str(state) for state, ways in TRANSITIONS.items() if Event.REFUSED in ways]
 
 
-def _budget(row: QuarantineItem) -> dict[str, int]:
+def _budget(row: QuarantineItem) -> dict[str, str]:
     """What is left today of the budget of its peer; reads only."""
     day = DayUse.objects.filter(peer=row.peer, day=timezone.now().date()).first() or DayUse(trials=0, trial_tokens=0)
     return {
-        "trials": max(0, trying.TRIALS_A_DAY - day.trials),
-        "tokens": max(0, trying.TOKENS_A_DAY - day.trial_tokens),
+        "trials": f"{max(0, trying.TRIALS_A_DAY - day.trials):,}",
+        "tokens": f"{max(0, trying.TOKENS_A_DAY - day.trial_tokens):,}",
     }
 
 

@@ -20,6 +20,7 @@ from opl.script.machine.texts import agent_id
 from opl.script.machine.waiting import duration
 from opl.script.values import copy, weight, with_article
 
+EFFECT_BYTES = 200  # what an event or a progress point counts beside its data
 _TIMED = frozenset({"completion:async", "optimization:async"})  # have a default timeout
 
 
@@ -31,6 +32,7 @@ class Emitting(Observing):
     limits: Limits
     linked: Linked
     emitted: int  # bytes of this step's effects
+    turn: float
 
     if TYPE_CHECKING:
 
@@ -93,7 +95,7 @@ class Emitting(Observing):
         if "observers" in self.state:
             self.notice(f, name, data, seq)
             return self.give_way(f, None if waiting else pc + 1) or waiting
-        return waiting
+        return waiting or (self.emitted >= self.turn and self.step_back(f, pc + 1))
 
     def _prepare(self, name: str, data: dict[str, Any]) -> None:
         """Agents by their ids; a spawned one gets an id of its own."""
@@ -135,17 +137,21 @@ class Emitting(Observing):
         return seq
 
     def _charge_step(self, size: int, line: int, column: int) -> None:
-        self.emitted += size + 200
+        self.emitted += size + EFFECT_BYTES
         if self.emitted > self.limits.step_bytes:
             raise LimitExceeded("step-bytes", self.limits.step_bytes, line, column)
 
     def timer(self, f: Frame, seconds: float, line: int) -> int:
         """Start a timer for a branch."""
+        return self.start_timer(f.data["id"], round(seconds * 1000), f.data["path"], line)
+
+    def start_timer(self, branch_id: str, milliseconds: int, path: str, line: int) -> int:
+        """Start a timer; nobody is woken by one whose branch is ""."""
         self.state["timers"] += 1
         number: int = self.state["timers"]
-        self.state["timer_of"][str(number)] = f.data["id"]
-        due = self.state["at"] + round(seconds * 1000)
-        self.effects.append({"kind": "timer", "id": number, "due": due, "branch": f.data["path"], "line": line})
+        self.state["timer_of"][str(number)] = branch_id
+        due = self.state["at"] + milliseconds
+        self.effects.append({"kind": "timer", "id": number, "due": due, "branch": path, "line": line})
         return number
 
     def cancel_timer(self, number: int) -> None:
@@ -166,7 +172,15 @@ class Emitting(Observing):
         if self.linked.tests or self.linked.program.get("primitives"):
             self.state["tracked"].update(copy(data))  # rules read it, and so do primitives about metrics
             apply_rules(f.run, f)
-        return "observers" in self.state and self.give_way(f, after)
+        if "observers" in self.state and self.give_way(f, after):
+            return True
+        return self.emitted >= self.turn and self.step_back(f, after)
+
+    def step_back(self, f: Frame, after: int) -> bool:
+        """The turn is over: the branch goes on at ``after`` in the next one."""
+        f.data["pc"] = after
+        self.state["ready"].insert(0, f.data["id"])
+        return True
 
 
 def _agent_name(value: Any) -> str:

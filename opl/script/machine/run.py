@@ -3,7 +3,9 @@ One step of a run: inputs in, effects out.
 
 A ``Run`` is the live side of a state for the time of one step. Inputs are
 taken one after the other; after each, every branch that can go on goes on
-until it waits. So it makes no difference how a driver groups its inputs.
+until it waits. So it makes no difference how a driver groups its inputs; only
+where an input gives a ``turn`` does the run give way before, at the next place
+between two statements.
 
 Invariants: the state is plain JSON between steps; ``ready`` holds branches in
 the order in which they became able to go on; a branch that waits has ``pc`` at
@@ -14,6 +16,7 @@ Source: docs/decisions/0012-branches-and-their-replies.md
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from opl.errors import LimitExceeded, ScriptError
@@ -48,6 +51,8 @@ class Run(Emitting):
         self.statements: int = state["statements"]
         self.emitted = 0  # bytes of this step's effects
         self.noticed: list[str] = []
+        self.turn: float = inf  # of ``emitted``: what this step may emit before the run gives way
+        self.gave_way = False
 
     # ------------------------------------------------------------ inputs
 
@@ -59,6 +64,7 @@ class Run(Emitting):
         if at > self.state["at"]:
             self.state["at"] = self.context.now_ms = at
             self.state["instants"] = 0
+        self.turn = given.get("turn", inf)
         try:
             getattr(self, f"_take_{given['kind']}")(given)
             self.drain()
@@ -134,12 +140,21 @@ class Run(Emitting):
         self.state["ready"].append(branch_id)
 
     def drain(self) -> None:
-        """Carry out every branch that can go on."""
+        """Carry out every branch that can go on, until the turn is over."""
         ready = self.state["ready"]
         while ready and self.state["ended"] is None:
+            if self.emitted >= self.turn:
+                self.pause()
+                return
             branch = self.branches.get(ready.pop(0))
             if branch is not None:
                 self.execute(branch)
+
+    def pause(self) -> None:
+        """The turn is over: a timer that is due at once, and that no branch waits for, brings the next one."""
+        if not self.gave_way:
+            self.gave_way = True
+            self.start_timer("", 0, "main", 0)
 
     def execute(self, branch: dict[str, Any]) -> None:
         """Carry a branch out until it waits or ends."""
@@ -319,6 +334,8 @@ class Run(Emitting):
 
     def _settle_end(self) -> None:
         """End the run where its script has ended and every event has its reply, or nothing can happen."""
+        if self.state["ready"]:
+            return  # its turn was over
         if self.state["closing"]:
             if not self.state["outstanding"]:
                 self.end("succeeded", self._result())

@@ -10,7 +10,7 @@ from django.utils import timezone
 from execution.errors import RunMoved
 from execution.models import Effect, Event, Run, Tick
 from execution.models.stored import BlobWriter
-from execution.services import advancing, at_once, delivering, journal, reaping, sessions
+from execution.services import advancing, at_once, committing, delivering, journal, reaping, sessions
 from execution.services.clock import now_ms
 from execution.services.drafting import Claim, Draft
 from execution.worker import run_until_idle
@@ -39,10 +39,10 @@ def statements(count: int) -> int:
 
 
 class TestStep:
-    def test_takes_three_statements(self) -> None:
+    def test_takes_two_statements(self) -> None:
         statements(2)  # what a process learns once
 
-        assert statements(15) - statements(5) == 3 * 10
+        assert statements(15) - statements(5) == 2 * 10
 
     def test_keeps_large_values_and_snapshots(self) -> None:
         version = make_version(STEPS.format(count=45, padding="go {{i}} " + "x" * 600))
@@ -63,7 +63,7 @@ class TestWrite:
         run = make_run(STEPS.format(count=3, padding="go"), now=timezone.now())
         worker = reaping.register("test", now_ms())
         (delivery,) = advancing.advance(run_id=run.pk, now=now_ms(), claim=Claim(worker_id=worker, room=5)).deliveries
-        delivering.commit([delivering.send_now(delivery, now_ms)], now_ms())
+        committing.commit([delivering.send_now(delivery, now_ms)], now_ms())
         return run, worker
 
     def test_writes_nothing_where_another_has_moved_the_run(self) -> None:
@@ -90,14 +90,14 @@ class TestWrite:
             "usage": None, "run_id": run.pk, "seq": effect.seq, "epoch": effect.epoch,
         }  # fmt: skip
 
-        assert at_once.store_answers([stale], BlobWriter(), now_ms()) == set()
-        assert at_once.store_answers([stale, {**stale, "epoch": 7}], BlobWriter(), now_ms()) == set()
+        assert at_once.store_answers([stale], BlobWriter(), now_ms()) == []
+        assert at_once.store_answers([stale, {**stale, "epoch": 7}], BlobWriter(), now_ms()) == []
         Effect.objects.filter(pk=effect.pk).update(status="sent")
         blobs = BlobWriter()
         kept = {**stale, "answer": blobs.put("y" * 600)}
         both = at_once.store_answers([kept, {**kept, "epoch": 7}], blobs, now_ms())
 
-        assert both == {(run.pk, effect.seq, effect.epoch)}
+        assert [row[:3] for row in both] == [(run.pk, effect.seq, effect.epoch)]
         effect.refresh_from_db()
         assert effect.answer_value() == "y" * 600
-        assert at_once.store_answers([], BlobWriter(), now_ms()) == set()
+        assert at_once.store_answers([], BlobWriter(), now_ms()) == []

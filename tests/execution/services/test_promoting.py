@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from execution.errors import AdoptionRefused
 from execution.models import ShadowShare, Trial
-from execution.services import promoting, trial_facts
+from execution.services import promoting, trial_facts, verifying, watching_share
 from execution.services.promoting import Adoption
+from execution.shadow.detector import HarmDetector
 from execution.worker import run_until_idle
 from registry.errors import NotThere
 from registry.models import Channel, ChannelMove, LineageEdge, PatternVersion, User
@@ -275,3 +276,32 @@ class TestWatch:
         first.refresh_from_db()
         assert (first.state, first.trial.status) == ("ended", "cancelled")
         assert ShadowShare.objects.filter(state="watching").count() == 1
+
+    def test_ends_by_the_kill_switch(self) -> None:
+        watch = adopted(Family())
+
+        assert verifying.kill_all(now=NOW, reason="the provider's bill") == 1
+
+        watch.refresh_from_db()
+        assert (watch.state, watch.ended_at, watch.reason) == ("ended", NOW, "the provider's bill")
+        assert (watch.trial.status, watch.trial.killed_at) == ("cancelled", NOW)
+
+    def test_leaves_nothing_alive_where_the_alarm_is_faster_than_the_kill_switch(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        family = Family()
+        watch, cancel = adopted(family), verifying.cancel
+
+        def alarm_first(*, trial: Trial, **options: Any) -> Trial:
+            if trial == watch.trial:
+                watching_share.roll_back(watch, HarmDetector(), NOW)
+            return cancel(trial=trial, **options)
+
+        monkeypatch.setattr(verifying, "cancel", alarm_first)
+
+        assert verifying.kill_all(now=NOW, reason="the provider's bill") == 1
+
+        watch.refresh_from_db()
+        assert (watch.state, family.stable) == ("rolled_back", family.old)
+        assert watch.next_trial.killed_at == NOW
+        assert not Trial.objects.alive().exists()

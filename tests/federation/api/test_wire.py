@@ -177,6 +177,11 @@ class TestThePublicResources:
     ) -> None:
         refused(public(client, f"/fed/v1/root/{wanted}"), "not-found")
 
+    def test_no_cache_on_the_way_keeps_a_signed_answer(self, node: ThisNode, client: Client) -> None:
+        """It would give it to others after its signature has expired, and they would take this node for dead."""
+        for path in ("/.well-known/opl-federation", "/fed/v1/root/1", "/fed/v1/root/latest"):
+            assert public(client, path)["cache-control"] == "no-store", path
+
     def test_a_root_document_that_is_known_is_a_signed_304(self, node: ThisNode, client: Client) -> None:
         tag = public(client, "/fed/v1/root/latest")["etag"]
 

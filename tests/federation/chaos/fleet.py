@@ -53,7 +53,7 @@ class Seen:
     withdrawn: frozenset[str]  # digests of versions that are marked as withdrawn here
     told_withdrawn: frozenset[tuple[str, str]]  # author and digest of texts for which a withdrawal is held
     states: tuple[tuple[str, str, str], ...]  # of each release: digest, state in quarantine, reason
-    waiting: int  # objects in quarantine that still move by themselves
+    waiting: int  # objects in quarantine that still move by themselves, and announced statements without a number yet
     dead: frozenset[tuple[str, str]]  # dead letters: key, code
     errors: tuple[str, ...]  # last error with each peer
 
@@ -70,6 +70,7 @@ class Member:
     pid: int = 0  # of the node; 0 where it is dead
     node_id: str = ""
     kills: int = 0
+    logged: int = 0  # bytes of its log that belong to earlier schedules
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
@@ -170,6 +171,10 @@ class Member:
     def last_words(self) -> str:
         return (self.folder / "node.log").read_text("utf-8", "replace")[-3_000:]
 
+    def log_of_this_schedule(self) -> str:
+        """What it wrote since the storm began."""
+        return (self.folder / "node.log").read_bytes()[self.logged :].decode("utf-8", "replace")
+
     def control(self, what: str, **arguments: Any) -> Any:
         """Have the running node do something; None where it is dead, or dies meanwhile."""
         try:
@@ -204,7 +209,8 @@ class Member:
         with contextlib.closing(sqlite3.connect(self.database, timeout=20)) as rows:
             rows.execute("BEGIN")
             statements = rows.execute(
-                "SELECT statement_id, seq, kind, subject_digest, via, target, signer FROM federation_statement ORDER BY seq"
+                "SELECT statement_id, seq, kind, subject_digest, via, target, signer, is_announced"
+                " FROM federation_statement ORDER BY seq"
             ).fetchall()
             admitted = rows.execute(ADMITTED).fetchall()
             states = rows.execute(STATES).fetchall()
@@ -221,7 +227,8 @@ class Member:
                 told_withdrawn=frozenset(texts[each[5]] for each in statements if each[5] in texts),
                 withdrawn=frozenset(each[3] for each in admitted if each[4]),
                 states=tuple(states),
-                waiting=sum(each[1] not in ("admitted", "rejected") for each in states),
+                waiting=sum(each[1] not in ("admitted", "rejected") for each in states)
+                + sum(bool(each[7]) and each[1] is None for each in statements),
                 dead=frozenset(rows.execute("SELECT key, code FROM federation_deadletter").fetchall()),
                 errors=tuple(each[0] for each in rows.execute("SELECT last_error FROM federation_peer") if each[0]),
             )
@@ -256,6 +263,7 @@ class Fleet:
             member.kill()
             member.put_database(self.first[member.name])
             (member.folder / "federation-feed.json").unlink(missing_ok=True)
+            member.logged = (member.folder / "node.log").stat().st_size
             member.proxy.number = 0
             member.proxy.older.clear()
         for member in self.members.values():

@@ -27,6 +27,7 @@ _KEYID = re.compile(rb'keyid="([0-9a-f]{32})"')
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 UPSTREAM_SECONDS = 8.0
 LONGEST_HOLD_SECONDS = 0.25
+MOST_LOGGED = 20_000  # lines of one storm
 
 
 class Fault(StrEnum):
@@ -59,25 +60,38 @@ class Weather:
 
     seed: int = 0
     is_bad: bool = False
-    seen: Counter[Fault] = field(default_factory=Counter)
+    happened: Counter[Fault] = field(default_factory=Counter)  # in this storm; what had no effect is not counted
     passed: int = 0  # requests that any proxy has dealt with
+    log: list[str] = field(default_factory=list)  # what moves and proxies did in this storm, in order
+    began: float = 0.0  # by the monotonic clock
     _moved: threading.Condition = field(default_factory=threading.Condition)
 
     def begin(self, seed: int) -> None:
         """A new storm."""
-        self.seed, self.is_bad = seed, True
+        self.seed, self.is_bad, self.began = seed, True, time.monotonic()
+        self.log.clear()
+        self.happened.clear()
 
     def clear(self) -> None:
         """The sun comes out: from now on everything passes."""
         self.is_bad = False
+        self.tell("the weather clears")
+
+    def tell(self, what: str) -> None:
+        """Write down what happened, with the seconds since the storm began; what goes on in calm is cut off at some point."""
+        if len(self.log) < MOST_LOGGED:
+            self.log.append(f"{time.monotonic() - self.began:8.3f} {what}")
 
     def fault(self, node: str, number: int) -> Fault:
         """What happens to the request of that number to that node."""
         if not self.is_bad:
             return Fault.NONE
-        drawn = random.Random(f"{self.seed} {node} {number}").choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        self.seen[drawn] += 1
-        return drawn
+        return random.Random(f"{self.seed} {node} {number}").choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+
+    def count(self, fault: Fault) -> None:
+        """A request really suffered it; calm is not counted."""
+        with self._moved:
+            self.happened[fault] += self.is_bad
 
     def note(self) -> None:
         """One more request was dealt with."""
@@ -140,43 +154,58 @@ class Proxy:
         with self._lock:
             self.number += 1
             fault = self.weather.fault(self.node, self.number)
+        said = f"{self._caller(request)} asks {self.node} #{self.number}: {fault}: {request.partition(b' HTTP/')[0].decode('ascii', 'replace')}"
+        self.weather.tell(said)
         try:
             self._suffer(client, request, fault)
         finally:
             self.weather.note()
 
     def _suffer(self, client: socket.socket, request: bytes, fault: Fault) -> None:
-        if fault is Fault.REQUEST_LOST:
-            return reset(client)
-        if fault is Fault.REQUEST_CUT:
-            self._cut_request(request)
+        if fault in (Fault.REQUEST_LOST, Fault.REQUEST_CUT):
+            if fault is Fault.REQUEST_CUT:
+                self._cut_request(request)
+            self.weather.count(fault)
             return reset(client)
         self._hold(fault, request)
         answer = self.forward(request)
-        if fault is Fault.DUPLICATED:
-            answer = self.forward(request) or answer
-        if answer is None or fault is Fault.ANSWER_LOST:
+        if fault is Fault.DUPLICATED and (second := self.forward(request)) is not None:
+            answer = second
+            self.weather.count(fault)
+        self.weather.tell(f"{self.node} answers {self._caller(request)}: {told(answer)}")
+        if answer is None:
             return reset(client)
+        if fault is Fault.ANSWER_LOST:
+            self.weather.count(fault)
+            return reset(client)
+        given = self._given(fault, request, answer)
+        if fault in (Fault.ANSWER_CUT, Fault.CALLER_KILLED, Fault.CALLEE_KILLED):
+            client.sendall(given[: -(len(body_of(given)) + 1) // 2])
+            if self._kill(fault, request):
+                self.weather.count(fault)
+            return reset(client)
+        if given != answer or fault is Fault.NONE:
+            self.weather.count(fault)
+        return client.sendall(given)
+
+    def _given(self, fault: Fault, request: bytes, answer: bytes) -> bytes:
+        """What gets back instead of this answer: the same, a bent one, or an older one to the same question."""
         older = self._remember(request, answer)
         if fault is Fault.CORRUPTED:
-            answer = flipped(answer, random.Random(f"{self.weather.seed} {self.number}"))
-        if fault is Fault.SWAPPED and older is not None:
-            answer = older
-        if fault in (Fault.ANSWER_CUT, Fault.CALLER_KILLED, Fault.CALLEE_KILLED):
-            client.sendall(answer[: -(len(body_of(answer)) + 1) // 2])
-            self._kill(fault, request)
-            return reset(client)
-        return client.sendall(answer)
+            return flipped(answer, random.Random(f"{self.weather.seed} {self.number}"))
+        return older if fault is Fault.SWAPPED and older is not None else answer
 
     def _hold(self, fault: Fault, request: bytes) -> None:
         """Let it arrive late: after a while, or after a younger request."""
         if fault is Fault.REORDERED:
             self._overtaken.clear()
-            self._overtaken.wait(LONGEST_HOLD_SECONDS)
+            if self._overtaken.wait(LONGEST_HOLD_SECONDS):
+                self.weather.count(fault)
         else:
             if fault is Fault.DELAYED:
                 chance = random.Random(f"{self.weather.seed} {self.node} {len(request)} {self.number}")
                 time.sleep(chance.uniform(0.02, LONGEST_HOLD_SECONDS))
+                self.weather.count(fault)
             self._overtaken.set()
 
     def _cut_request(self, request: bytes) -> None:
@@ -185,13 +214,21 @@ class Proxy:
             upstream.sendall(request[: len(request) - (len(body_of(request)) + 3) // 2])
             reset(upstream)
 
-    def _kill(self, fault: Fault, request: bytes) -> None:
+    def _kill(self, fault: Fault, request: bytes) -> bool:
+        """Kill whom the fault says, if it says so; False where that one is not known."""
         if fault is Fault.CALLEE_KILLED:
             self.kill(self.node)
-        if fault is Fault.CALLER_KILLED and (found := _KEYID.search(request)) is not None:
-            caller = self.names.get(found[1].decode())
-            if caller is not None:
-                self.kill(caller)
+        if fault is Fault.CALLER_KILLED:
+            caller = self._caller(request)
+            if caller not in self.names.values():
+                return False
+            self.kill(caller)
+        return True
+
+    def _caller(self, request: bytes) -> str:
+        """The node that signed the request; "somebody" where none did."""
+        found = _KEYID.search(request)
+        return self.names.get(found[1].decode(), "somebody") if found is not None else "somebody"
 
     def _remember(self, request: bytes, answer: bytes) -> bytes | None:
         """The last answer to the same request line; this one takes its place."""
@@ -231,6 +268,17 @@ def read_message(connection: socket.socket) -> bytes | None:
             return None
         body += part
     return head + b"\r\n\r\n" + body
+
+
+def told(answer: bytes | None) -> str:
+    """Status, size and cursor of an answer, for the log."""
+    if answer is None:
+        return "nothing"
+    status = answer[9:12].decode("ascii", "replace")
+    cursor = re.search(rb"\r\nopl-cursor: *([0-9a-f]{8})[0-9a-f]*(:\d+)", answer, re.IGNORECASE)
+    return f"{status}, {len(body_of(answer))} bytes" + (
+        f", cursor {(cursor[1] + cursor[2]).decode()}" if cursor else ""
+    )
 
 
 def body_of(message: bytes) -> bytes:

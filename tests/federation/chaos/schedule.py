@@ -20,6 +20,12 @@ from pathlib import Path
 from tests.federation.chaos.fleet import NAMES, Fleet, Member, Seen, until
 
 MOVES = 45
+KINDS = frozenset(
+    {
+        "published", "published again", "withdrawn", "pushed", "crashed", "woken", "backed up", "restored, said",
+        "restored, unsaid", "clock turned",
+    }
+)  # of moves that took effect  # fmt: skip
 SETTLED_WITHIN_SECONDS = 90.0
 STILL_SECONDS = 0.6  # in which a fleet that has settled does not move
 WRONG_CLOCKS = (20, -20, 3_600, -3_600, 40 * 86_400)
@@ -56,16 +62,20 @@ class Storm:
         self.rng = random.Random(self.seed)
         self.copies = {name: [self.fleet.first[name]] for name in NAMES}
         self.moves: dict[Callable[[Member], None], int] = {
-            self._publish: 14, self._publish_again: 3, self._yank: 3, self._push: 4, self._crash: 3, self._wake: 12,
-            self._back_up: 4, self._restore: 2, self._turn_clock: 3,
+            self._publish: 14, self._publish_again: 4, self._yank: 5, self._push: 4, self._crash: 3, self._wake: 12,
+            self._back_up: 4, self._restore: 4, self._turn_clock: 3,
         }  # fmt: skip
 
     def rage(self) -> None:
         """The bad day."""
         self.fleet.begin(self.seed)
         for move in self.rng.choices(list(self.moves), list(self.moves.values()), k=MOVES):
-            move(self.fleet.members[self.rng.choice(NAMES)])
-            self.fleet.weather.wait(self.rng.randint(1, 4), at_most_seconds=0.1)
+            member = self.fleet.members[self.rng.choice(NAMES)]
+            before = Counter(self.done)
+            move(member)
+            took = ", ".join(sorted(self.done - before)) or "nothing"
+            self.fleet.weather.tell(f"MOVE {move.__name__.strip('_')} of {member.name}: {took}")
+            self.fleet.weather.wait(self.rng.randint(1, 4), at_most_seconds=0.07)
 
     def settle(self) -> None:
         """The sun comes out: every node lives, every clock is right, and nothing may be left to do."""
@@ -90,11 +100,14 @@ class Storm:
         """The same text once more: a client that repeats itself, or a person whose work a restore has eaten."""
         own = [each for each in self.published if each.node == member.name]
         if own:
+            before = self.done["published"]
             self._publish_text(member, self.rng.choice(own))
+            self.done["published again"] += self.done["published"] - before
 
     def _publish_text(self, member: Member, text: Published) -> None:
         if member.control("publish", name=text.name, version=text.version, source=text.source) == text.digest:
             self.done["published"] += 1
+            self.fleet.weather.tell(f"{member.name} has {text.name} {text.version}, {text.digest[:12]}")
             self.published.append(text)
             self.may_be_gone.discard(text.digest)
 
@@ -106,6 +119,7 @@ class Storm:
             text = self.rng.choice(standing)
             if member.control("yank", name=text.name, version=text.version):
                 self.done["withdrawn"] += 1
+                self.fleet.weather.tell(f"{member.name} withdraws {text.name} {text.version}, {text.digest[:12]}")
                 self.withdrawn.add(text.digest)
 
     def _push(self, member: Member) -> None:
@@ -118,16 +132,20 @@ class Storm:
 
     def _wake(self, _: Member) -> None:
         for member in self.fleet.members.values():
+            self.done["woken"] += not member.pid
             member.start()
 
     def _back_up(self, member: Member) -> None:
         to = self.fleet.folder / f"{member.name}-{self.seed}-{len(self.copies[member.name])}.sqlite3"
         self.copies[member.name].append(member.copy_database(to))
+        self.done["backed up"] += 1
 
     def _restore(self, member: Member) -> None:
         member.kill()
         before = member.look()
-        member.put_database(self.rng.choice(self.copies[member.name][-3:]))
+        copy = self.rng.choice(self.copies[member.name][-3:])
+        self.fleet.weather.tell(f"{member.name} goes back to {copy.name}")
+        member.put_database(copy)
         elsewhere = [each.look() for each in self.fleet.members.values()]
         # Gone is what stands in no database any more, whoever published it; what is in one has to reach all.
         here = {digest for seen in elsewhere for digest in (*seen.releases, *seen.withdrawn)}

@@ -204,6 +204,25 @@ class TestReach:
         assert not feed.may_send(allowed_hops=4, via=[NORTH.id, SOUTH.id], to=NORTH.id)
 
 
+class TestReturning:
+    VIA = (NORTH.id, SOUTH.id, node("east").id)
+
+    @pytest.mark.parametrize(
+        ("to", "is_giver", "is_via_believed", "may"),
+        [
+            (SOUTH.id, True, False, True),  # it gave it to us
+            (NORTH.id, False, True, True),  # it passed through there, says one we believe
+            (NORTH.id, False, False, False),  # so says a stranger
+            (node("west").id, False, True, False),  # it never was there
+            (node("west").id, True, True, False),
+        ],
+    )
+    def test_goes_back_to_whom_it_came_through(self, to, is_giver, is_via_believed, may):
+        found = feed.may_return(via=self.VIA, to=to, is_giver=is_giver, is_via_believed=is_via_believed)
+
+        assert found is may
+
+
 class TestVia:
     def test_ends_with_the_sender(self):
         feed.judge_via([NORTH.id, SOUTH.id], sender=SOUTH.id, own=node("east").id)

@@ -1,4 +1,4 @@
-"""The published vectors of RFC 9421, appendix B.2, through the views and the algorithm that we sign with."""
+"""The published vectors of RFC 9421, appendices B.2 to B.4, through the views and the algorithm that we sign with."""
 
 from __future__ import annotations
 
@@ -127,6 +127,64 @@ VECTORS = {
 }
 
 
+# B.3: what a proxy that ends TLS signs for the server behind it.
+CLIENT_CERTIFICATE = (
+    ":MIIBqDCCAU6gAwIBAgIBBzAKBggqhkjOPQQDAjA6MRswGQYDVQQKDBJMZXQncyBBdXRoZW50aWNhdGUxGzAZBgNVBAMMEkxBIEludGVybWVkaWF0"
+    "ZSBDQTAeFw0yMDAxMTQyMjU1MzNaFw0yMTAxMjMyMjU1MzNaMA0xCzAJBgNVBAMMAkJDMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE8YnXXfaUgmnM"
+    "tOXU/IncWalRhebrXmckC8vdgJ1p5Be5F/3YC8OthxM4+k1M6aEAEFcGzkJiNy6J84y7uzo9M6NyMHAwCQYDVR0TBAIwADAfBgNVHSMEGDAWgBRm3WjL"
+    "a38lbEYCuiCPct0ZaSED2DAOBgNVHQ8BAf8EBAMCBsAwEwYDVR0lBAwwCgYIKwYBBQUHAwIwHQYDVR0RAQH/BBMwEYEPYmRjQGV4YW1wbGUuY29tMAoG"
+    "CCqGSM49BAMCA0gAMEUCIBHda/r1vaL6G3VliL4/Di6YK0Q6bMjeSkC3dFCOOB8TAiEAx/kHSB4urmiZ0NX5r5XarmPk0wmuydBVoU4hBVZ1yhk=:"
+)
+BEHIND_PROXY = Request(
+    method="POST",
+    url="https://service.internal.example/foo?param=Value&Pet=dog",
+    headers=(
+        ("Host", "service.internal.example"),
+        ("Date", "Tue, 20 Apr 2021 02:07:55 GMT"),
+        ("Content-Type", "application/json"),
+        ("Content-Length", "18"),
+        ("Client-Cert", CLIENT_CERTIFICATE),
+    ),
+    body=b'{"hello": "world"}',
+)
+VECTORS["ttrp"] = (
+    ECDSA_P256_SHA256,
+    load_pem_public_key(P256),
+    BEHIND_PROXY,
+    '("@path" "@query" "@method" "@authority" "client-cert");created=1618884473;keyid="test-key-ecc-p256"',
+    "xVMHVpawaAC/0SbHrKRs9i8I3eOs5RtTMGCWXm/9nvZzoHsIg6Mce9315T6xoklyy0yzhD9ah4JHRwMLOgmizw==",
+)
+
+# B.4: a message on its way, and what may happen to it there.
+TRANSFORM = '("@method" "@path" "@authority" "accept");created=1618884473;keyid="test-key-ed25519"'
+TRANSFORM_SIGNATURE = "ZT1kooQsEHpZ0I1IjCqtQppOmIqlJPeo7DHR3SoMn0s5JZ1eRGS0A+vyYP9t/LXlh5QMFFQ6cpLt2m0pmj3NDA=="
+DATE = ("Date", "Fri, 15 Jul 2022 14:24:55 GMT")
+JSON_FIRST, ANY_SECOND = ("Accept", "application/json"), ("Accept", "*/*")
+
+
+def asked(
+    *headers: tuple[str, str], method: str = "GET", url: str = "https://example.org/demo?name1=Value1&Name2=value2"
+):
+    return Request(method=method, url=url, headers=headers)
+
+
+VECTORS["transform"] = (Ed25519, ED25519_PUBLIC, asked(DATE, JSON_FIRST, ANY_SECOND), TRANSFORM, TRANSFORM_SIGNATURE)
+SURVIVES = {
+    "a header and a parameter that are not covered are added": asked(
+        DATE, JSON_FIRST, ANY_SECOND, ("Accept-Language", "en-US,en;q=0.5"),
+        url="https://example.org/demo?name1=Value1&Name2=value2&param=added",
+    ),
+    "a header that is not covered is removed, one is split anew": asked(("Referer", "https://developer.example.org/demo"), ("Accept", "application/json, */*")),
+    "the lines stand in another order, one before the host": asked(JSON_FIRST, ANY_SECOND, DATE, ("Host", "example.org")),
+}  # fmt: skip
+DOES_NOT_SURVIVE = {
+    "another method and authority": asked(
+        DATE, JSON_FIRST, ANY_SECOND, method="POST", url="https://example.com/demo?name1=Value1&Name2=value2"
+    ),
+    "another order of a covered header": asked(DATE, ANY_SECOND, JSON_FIRST),
+}
+
+
 class _TimelessVerifier(HTTPMessageVerifier):
     def validate_created_and_expires(self, sig_input, max_age=None):
         assert sig_input.params["created"] == CREATED
@@ -150,6 +208,13 @@ def view_of(message):
     return ResponseView(message) if isinstance(message, Response) else RequestView(message)
 
 
+def transformed(message):
+    view = view_of(message)
+    view.headers["Signature-Input"] = f"transform={TRANSFORM}"
+    view.headers["Signature"] = f"transform=:{TRANSFORM_SIGNATURE}:"
+    return view
+
+
 class TestRfc9421:
     @pytest.mark.parametrize("label", VECTORS)
     def test_verifies_the_published_signature(self, label):
@@ -170,8 +235,21 @@ class TestRfc9421:
         with pytest.raises(InvalidSignature):
             verify(algorithm, key, view, label)
 
-    def test_makes_the_published_ed25519_signature_bit_for_bit(self):
-        _, _, message, given, signature = VECTORS["sig-b26"]
+    def test_holds_every_vector_of_the_appendix(self):
+        assert set(VECTORS) == {*(f"sig-b2{n}" for n in range(1, 7)), "ttrp", "transform"}
+
+    @pytest.mark.parametrize("change", SURVIVES)
+    def test_b4_survives_on_the_way(self, change):
+        assert verify(Ed25519, ED25519_PUBLIC, transformed(SURVIVES[change]), "transform")
+
+    @pytest.mark.parametrize("change", DOES_NOT_SURVIVE)
+    def test_b4_does_not_survive(self, change):
+        with pytest.raises(InvalidSignature):
+            verify(Ed25519, ED25519_PUBLIC, transformed(DOES_NOT_SURVIVE[change]), "transform")
+
+    @pytest.mark.parametrize("label", ["sig-b26", "transform"])
+    def test_makes_the_published_ed25519_signature_bit_for_bit(self, label):
+        _, _, message, given, signature = VECTORS[label]
         key = SecretKey.from_seed(ED25519_SEED)
         signer = HTTPMessageSigner(signature_algorithm=Ed25519)
 

@@ -349,6 +349,17 @@ class TestAttestedUsage:
         assert own.runs < both.runs < own.runs + 40 * 0.25
         assert analytics.evidence_of(version).measured.runs == 0
 
+    def test_weighs_the_same_beside_each_version(
+        self, make_remote: Callable[..., Remote], version: PatternVersion
+    ) -> None:
+        self.claim(make_remote("near", tier=Tier.OWN), version)
+        self.claim(make_remote("far", tier=Tier.APPROVED), version, runs=10**9, success=10**9)
+
+        whole = analytics.evidence_of(version).attested
+        of_version = analytics.rates_by_version(version.pattern)[version.pk][Source.ATTESTED]
+
+        assert (of_version.runs, of_version.successes, of_version.nodes) == (whole.runs, whole.successes, 2)
+
     def test_that_our_runs_do_not_reproduce_counts_almost_nothing(
         self, make_remote: Callable[..., Remote], version: PatternVersion
     ) -> None:

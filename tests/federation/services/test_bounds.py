@@ -73,8 +73,13 @@ class TestPassingOn:
 
         assert Statement.objects.get(pk=item.statement_id).is_announced
 
-    def test_does_not_follow_from_a_persons_approval_alone(self, make_remote: Callable[..., Remote]) -> None:
-        item = brought(make_remote(tier=Tier.PROBATION))
+    @pytest.mark.parametrize("tier", [Tier.PROBATION, Tier.APPROVED])
+    def test_does_not_follow_from_a_persons_approval_alone(
+        self, make_remote: Callable[..., Remote], tier: Tier
+    ) -> None:
+        item = brought(make_remote(tier=tier))
+        assert item.current in (State.HELD, State.TRIAL_QUEUED)
+
         quarantining.approve(item, reason="I read it", now=NOW, actor=factories.make_admin())
 
         assert not Statement.objects.get(pk=item.statement_id).is_announced

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import zstandard
 from django.utils import timezone
 
 from federation.api import longpoll
-from federation.errors import BadBundle
+from federation.errors import BadBundle, Unable
 from federation.models import Peer, PublishedPeriod, QuarantineItem, Segment, Statement, ThisNode
 from federation.protocol import feed, limits
 from federation.protocol.kinds import PERIOD_SECONDS
@@ -33,7 +35,7 @@ from federation.services import (
 from federation.transport import unpacked
 from registry.models import LineageEdge, Outcome
 from tests.federation import makers
-from tests.federation.conftest import Remote
+from tests.federation.conftest import Remote, honest_release
 from tests.federation.services.test_exchange import publish, share
 from tests.registry import factories
 
@@ -43,8 +45,8 @@ def quiet(what: str, count: int) -> None:
 
 
 class TestABundle:
-    def write(self, path: Path, remote: Remote, *statements: Any) -> Path:
-        """A bundle as another node would write it."""
+    def write(self, path: Path, remote: Remote, *statements: Any, signer: Any = None) -> Path:
+        """A bundle as another node would write it; without a signer, as anybody could."""
         head = {
             "bundle": bundling.FORMAT,
             "node_id": remote.identity.id,
@@ -55,8 +57,73 @@ class TestABundle:
             json.dumps(head).encode(),
             *(feed.line(each, via=[remote.identity.id]).to_bytes() for each in statements),
         ]
-        path.write_bytes(zstandard.ZstdCompressor().compress(b"\n".join(lines) + b"\n"))
+        content = b"\n".join(lines) + b"\n"
+        if signer is not None:
+            digest = sha256(content).hexdigest()
+            sig = base64.b64encode(signer.sign(f"{bundling.FORMAT}\n{digest}".encode())).decode()
+            end = {"end": bundling.FORMAT, "sha256": digest, "sig": [{"keyid": signer.keyid, "sig": sig}]}
+            content += json.dumps(end, separators=(",", ":")).encode() + b"\n"
+        path.write_bytes(zstandard.ZstdCompressor().compress(content))
         return path
+
+    def brought(self, path: Path) -> State:
+        """Where the only release of a bundle stands after the scan."""
+        bundling.import_(path, now=timezone.now(), progress=quiet)
+        ticking.scan_all(now=timezone.now())
+        return QuarantineItem.objects.get().current
+
+    def test_signed_by_a_peer_of_the_own_organisation_is_admitted(self, make_remote: Any, tmp_path: Path) -> None:
+        own = make_remote(tier=Tier.OWN)
+        given = [*own.introduced(), own.release()]
+
+        path = self.write(tmp_path / "b.zst", own, *given, signer=own.identity.publish[0])
+
+        assert self.brought(path) is State.ADMITTED
+
+    def test_that_only_says_it_is_of_such_a_peer_is_held(self, make_remote: Any, tmp_path: Path) -> None:
+        own = make_remote(tier=Tier.OWN)
+
+        path = self.write(tmp_path / "b.zst", own, *own.introduced(), own.release())
+
+        assert self.brought(path) is State.HELD
+        assert QuarantineItem.objects.get().peer is None
+
+    def test_signed_by_another_key_is_held(self, make_remote: Any, tmp_path: Path) -> None:
+        own, given = make_remote(tier=Tier.OWN), makers.secret("a thief")
+
+        path = self.write(tmp_path / "b.zst", own, *own.introduced(), own.release(), signer=given)
+
+        assert self.brought(path) is State.HELD
+
+    @pytest.mark.parametrize("where", ["before the signature", "behind it"])
+    def test_with_something_put_in_is_held(self, make_remote: Any, tmp_path: Path, where: str) -> None:
+        own, eve = make_remote(tier=Tier.OWN), makers.author("eve")
+        path = self.write(tmp_path / "b.zst", own, *own.introduced(), signer=own.identity.publish[0])
+        added = b"".join(
+            feed.line(each, via=[own.identity.id]).to_bytes() + b"\n"
+            for each in (*eve.statements, honest_release(eve, own.identity))
+        )
+        content = unpacked(path.read_bytes())
+        place = content.rindex(b'{"end"') if where == "before the signature" else len(content)
+
+        path.write_bytes(zstandard.ZstdCompressor().compress(content[:place] + added + content[place:]))
+
+        assert self.brought(path) is State.HELD
+
+    def test_of_this_node_carries_its_signature(self, node: ThisNode, tmp_path: Path) -> None:
+        share(publish("open"))
+        path = tmp_path / "out.zst"
+        bundling.export(path, bundling.choose(), now=timezone.now(), progress=quiet)
+        Peer.objects.create(node_id=node.node_id, created_at=timezone.now(), next_try_at=timezone.now())
+
+        sender, peer = bundling.maker(path)
+
+        assert sender == node.node_id
+        assert peer is not None, "its own signature must hold"
+
+    def test_that_cannot_be_written_says_why(self, node: ThisNode, tmp_path: Path) -> None:
+        with pytest.raises(Unable, match="cannot be written: No such file"):
+            bundling.export(tmp_path / "none" / "b", [], now=timezone.now(), progress=quiet)
 
     def test_goes_through_the_same_checks_as_a_push(self, remote: Remote, tmp_path: Path) -> None:
         good, bad = remote.release(), remote.release(version="1.0.1", semantic_digest="0" * 64)
@@ -92,7 +159,7 @@ class TestABundle:
         count = bundling.export(path, bundling.choose(), now=timezone.now(), progress=quiet)
 
         lines = [json.loads(line) for line in unpacked(path.read_bytes()).splitlines()]
-        kinds = [line["k"] for line in lines[1:]]
+        kinds = [line["k"] for line in lines[1:-1]]
         assert count == len(kinds)
         assert kinds.count("release") == 1
         assert kinds.index("release") > max(n for n, kind in enumerate(kinds) if kind == "root")

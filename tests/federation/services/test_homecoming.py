@@ -14,7 +14,17 @@ from federation.models import PeerKey, QuarantineItem, SharedVersion, Statement,
 from federation.protocol import feed
 from federation.protocol.quarantine import State
 from federation.protocol.tiers import Tier
-from federation.services import accepting, identities, quarantining, screening, sharing, syncing, ticking, trying
+from federation.services import (
+    accepting,
+    identities,
+    polling,
+    quarantining,
+    screening,
+    sharing,
+    syncing,
+    ticking,
+    trying,
+)
 from federation.services.trusting import Peer
 from registry.models import Owner, PatternVersion
 from registry.services import publishing, yanking
@@ -227,6 +237,41 @@ class TestALeaseTakenUnderAWrongClock:
         Peer.objects.update(busy_until=NOW() + self.AHEAD)
 
         assert syncing.claim(remote.row, now=NOW())
+
+    def test_does_not_keep_withdrawals_from_being_asked_for(self, node: ThisNode) -> None:
+        ThisNode.objects.update(polling_until=NOW() + self.AHEAD)
+
+        assert polling._take_lease(NOW())
+
+    def test_nor_does_a_question_that_was_asked_in_the_future(self, remote: Remote) -> None:
+        Peer.objects.update(revocations_at=NOW() + self.AHEAD, base_url="https://south.example")
+
+        assert list(Peer.objects.due_for_revocations(NOW(), every_seconds=60)) == [remote.row]
+        Peer.objects.update(revocations_at=NOW() + timedelta(seconds=20))
+        assert not Peer.objects.due_for_revocations(NOW(), every_seconds=60)
+
+    def test_does_not_leave_lying_what_a_crash_left_after_its_scan(
+        self, make_remote: Callable[..., Remote], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        remote = make_remote(tier=Tier.OWN)
+        remote.push(*remote.introduced(), remote.release())
+        with monkeypatch.context() as crash:
+            crash.setattr(screening, "_go_on", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                ticking.scan_all(now=NOW() + self.AHEAD)
+
+        ticking.scan_all(now=NOW())
+
+        assert QuarantineItem.objects.get().current is State.ADMITTED
+
+    def test_does_not_leave_lying_a_trial_that_was_paid(self, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+        remote.push(*remote.introduced(), remote.release())
+        with monkeypatch.context() as crash:
+            crash.setattr(trying, "_begin", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                ticking.scan_all(now=NOW() + self.AHEAD)
+
+        assert trying.resume(now=NOW()) == 1
 
     def test_of_today_is_respected(self, remote: Remote) -> None:
         ThisNode.objects.update(ticking_until=NOW() + timedelta(seconds=20))

@@ -13,7 +13,16 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from federation.models import DayUse, DeadLetter, EgressEntry, Peer, PublishedPeriod, QuarantineItem, ThisNode
+from federation.models import (
+    BlockedAuthor,
+    DayUse,
+    DeadLetter,
+    EgressEntry,
+    Peer,
+    PublishedPeriod,
+    QuarantineItem,
+    ThisNode,
+)
 from federation.protocol import feed
 from federation.protocol.statement import Statement
 from federation.protocol.tiers import Tier
@@ -24,6 +33,7 @@ from tests.federation.conftest import Remote
 from tests.registry.factories import make_user, make_version
 
 HOSTILE = '"><script>alert(1)</script><b onmouseover=x>\u202egnp'
+BLOCKED = makers.author("somebody who floods").id
 ECHO = "type: orchestration_pattern\nname: echo\ndescription: Says what it hears\ndsl: |\n  STATE said = 1\n  RETURN said\n"
 LOUD = ECHO.replace("RETURN said", "UPDATE said = said + 1\n  RETURN said")
 MARKED = (
@@ -83,6 +93,9 @@ class World:
             f"{held}approve/",
             f"{held}reject/",
             f"{held}block/",
+            "/peers/blocked/",
+            "/peers/blocked/add/",
+            f"/peers/blocked/{BLOCKED}/unblock/",
             "/peers/why/",
             "/peers/why/?q=echo",
             "/peers/outgoing/",
@@ -154,6 +167,9 @@ def world(node: ThisNode, make_remote: Callable[..., Remote], settings: Any) -> 
     DayUse.objects.update_or_create(
         peer=west.row, day=now.date(), defaults={"objects_in": 412, "bytes_in": 9_000_000, "rejected": {"replay": 2, "unsafe-document": 5}}
     )  # fmt: skip
+    BlockedAuthor.objects.create(
+        author_id=BLOCKED, name=HOSTILE, reason=f"it floods {HOSTILE}", blocked_by=root, blocked_at=now
+    )
     EgressEntry.objects.create(peer=south.row, at=now, how="feed", count=3, size_bytes=4_000)
     PublishedPeriod.objects.create(period=729, profile="public", revision=1, cells=4, epsilon=1.0, published_at=now)
     return World(

@@ -14,6 +14,8 @@ PUBLIC = ("/peers/", "/peers/withdrawn/", "/peers/statistics/", "/peers/node/", 
 STAFF = (
     "/peers/add/",
     "/peers/quarantine/",
+    "/peers/blocked/",
+    "/peers/blocked/add/",
     "/peers/outgoing/",
     "/peers/dead-letters/",
     "/peers/node/rotate/",

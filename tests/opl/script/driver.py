@@ -52,6 +52,7 @@ class Driver:
         limits: Limits | None = None,
         seed: int = 1,
         between: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        turn: int | None = None,
     ) -> None:
         self.program = program
         self.replies = {
@@ -59,6 +60,7 @@ class Driver:
         }
         self.state = machine.start(program, inputs=inputs or {}, seed=seed, limits=limits)
         self.between = between
+        self.turn = {} if turn is None else {"turn": turn}
         self.queue: list[tuple[int, int, int, dict[str, Any]]] = []
         self.outcome = Outcome()
         self.cancelled: set[tuple[str, int]] = set()
@@ -83,7 +85,7 @@ class Driver:
         heapq.heappush(self.queue, (at, rank, number, given))
 
     def feed(self, given: dict[str, Any]) -> None:
-        self.state, effects = machine.step(self.program, self.state, [given])
+        self.state, effects = machine.step(self.program, self.state, [{**given, **self.turn}])
         self.outcome.steps += 1
         json.dumps(effects, allow_nan=False)
         if self.between is not None:

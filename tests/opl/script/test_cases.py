@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from opl.script import compile_script
 from tests.opl.script.casefiles import Case, cases, check, run
+from tests.opl.script.driver import Outcome
 
 ALL = list(cases())
 
@@ -38,3 +40,20 @@ class TestCases:
 
         assert json.dumps(saved.effects) == json.dumps(straight.effects)
         assert saved.variables == straight.variables
+
+    @pytest.mark.parametrize("case", RUNNING, ids=lambda case: case.id)
+    def test_runs_alike_in_the_shortest_turns(self, case: Case) -> None:
+        """A run that gives way after every event tells and asks the same, in the same order, and ends alike."""
+        program = compiled(case)
+
+        straight = run(case, program)
+        in_turns = run(case, program, turn=1)
+
+        assert told(in_turns) == told(straight)
+        assert (in_turns.status, in_turns.result, in_turns.error) == (straight.status, straight.result, straight.error)
+        assert in_turns.variables == straight.variables
+
+
+def told(outcome: Outcome) -> list[Any]:
+    """Everything but the timers, whose numbers the turns take part in."""
+    return [effect for effect in outcome.effects if "timer" not in effect["kind"]]

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from registry.api import pinned
-from tests.contract import DESCRIBED, answered_as_described, is_of_execution, operations
+from tests.contract import DESCRIBED, answered_as_described, is_of_execution, is_of_federation, operations
 from tests.registry.api.conftest import as_user
 from tests.registry.factories import make_admin, make_version, record_runs
 
-OPERATIONS = operations(lambda path: not is_of_execution(path))
+OPERATIONS = operations(lambda path: not is_of_execution(path) and not is_of_federation(path))
 
 
 class TestDescription:
