@@ -206,7 +206,7 @@ class TestStart:
         ("fields", "field", "said"),
         [
             ({"lines": '{"n": 1}\n{"n": '}, "lines", "Line 2 is no JSON"),
-            ({"lines": ""}, "lines", "The file is empty"),
+            ({"lines": ""}, "lines", "There is nothing in it"),
             ({"lines": "[1, 2]"}, "lines", "Item 1 is no object"),
             ({"lines": '{"m": 1}'}, "lines", "Item 1 does not fit"),
             ({"source": "file"}, "file", "Choose a file"),
