@@ -27,6 +27,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
+from federation.errors import NoIdentity
 from federation.models import Nonce, Peer, ThisNode
 from federation.protocol import limits, messages, tiers
 from federation.protocol.messages import Request, Response, Verified
@@ -98,9 +99,11 @@ def _view(handler: Handler, method: str, verify: Verify) -> Callable[..., HttpRe
     def view(http: HttpRequest, **arguments: Any) -> HttpResponse:
         received = received_request(http)
         address = str(http.META.get("REMOTE_ADDR", ""))
-        if not identities.has_node():
+        try:
+            node = identities.node()
+        except NoIdentity:
             return HttpResponse(status=404)
-        answer = answered(handler, method, verify, received, read_body(http), address, arguments)
+        answer = answered(handler, method, verify, received, read_body(http), address, arguments, node=node)
         return signed(received, answer)
 
     return view
@@ -108,14 +111,14 @@ def _view(handler: Handler, method: str, verify: Verify) -> Callable[..., HttpRe
 
 def answered(
     handler: Handler, method: str, verify: Verify, received: Request, body: bytes | Refused, address: str,
-    arguments: Mapping[str, Any],
+    arguments: Mapping[str, Any], *, node: ThisNode | None = None,
 ) -> Answer:  # fmt: skip
-    """The handler's answer, or the problem that stands in its way."""
+    """The handler's answer, or the problem that stands in its way; ``node`` is this node's row, where it is at hand."""
     now = timezone.now()
     try:
         request = with_body(received, body)
         peer = verify(request, now)
-        node = remembering.checked(identities.node())
+        node = remembering.checked(node or identities.node())
         if peer is not None:
             admit(peer, node, request, now)
         if request.method != method:

@@ -2,9 +2,10 @@
 ``changes`` with ``wait``: the answer is held until something is new, without holding a thread.
 
 ``hub.asgi`` hands requests that ``wants`` recognises to ``application``. The
-request is verified in a thread, then waits as a coroutine; one task per
-process looks at the head of the feed for all who wait. A peer may wait once at
-a time: its row says so, across processes.
+request is verified in a thread, then waits as a coroutine, without a thread
+and without a connection; one task per process looks at the head of the feed
+for all who wait. A peer may wait once at a time: its row says so, across
+processes.
 
 Source: OPL-Fed/1, "changes".
 """
@@ -12,14 +13,15 @@ Source: OPL-Fed/1, "changes".
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, MutableMapping
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from datetime import timedelta
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import DatabaseError, connections
 from django.db.models import Q
 from django.utils import timezone
 
@@ -34,6 +36,9 @@ from federation.services import identities, receiving
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Pause = Callable[[float], Coroutine[Any, Any, None]]
+
+log = logging.getLogger(__name__)
 
 PATH = "/fed/v1/changes"
 LOOK_SECONDS = 0.25  # between two looks at the head, for all who wait
@@ -42,35 +47,36 @@ LOOK_SECONDS = 0.25  # between two looks at the head, for all who wait
 class Heads:
     """The head of the feed, looked up by one task for everybody in this process who waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, pause: Pause) -> None:
         self.head = -1
+        self._pause = pause
         self._news = asyncio.Condition()
         self._waiting = 0
         self._task: asyncio.Task[None] | None = None
 
-    async def beyond(self, seq: int, *, seconds: float) -> None:
-        """Wait until the head is beyond ``seq``, or the time is over."""
+    async def beyond(self, seq: int) -> None:
+        """Wait until the head is beyond ``seq``."""
         self._waiting += 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look())
         try:
-            async with asyncio.timeout(seconds):
-                async with self._news:
-                    await self._news.wait_for(lambda: self.head > seq)
-        except TimeoutError:
-            return
+            async with self._news:
+                await self._news.wait_for(lambda: self.head > seq)
         finally:
             self._waiting -= 1
 
     async def _look(self) -> None:
         while self._waiting:
-            self.head = await _in_thread(_head)
+            try:
+                self.head = await _in_thread(_head)
+            except DatabaseError:
+                log.exception("the head of the feed was not read; those who wait go on waiting")
             async with self._news:
                 self._news.notify_all()
-            await asyncio.sleep(LOOK_SECONDS)
+            await self._pause(LOOK_SECONDS)
 
 
-_heads: dict[asyncio.AbstractEventLoop, Heads] = {}
+_heads: WeakKeyDictionary[asyncio.AbstractEventLoop, Heads] = WeakKeyDictionary()
 
 
 def wants(scope: Scope) -> bool:
@@ -78,26 +84,36 @@ def wants(scope: Scope) -> bool:
     return scope["path"] == PATH and b"wait=" in scope.get("query_string", b"")
 
 
-async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """The ASGI application for ``changes`` with ``wait``."""
+async def application(scope: Scope, receive: Receive, send: Send, *, pause: Pause = asyncio.sleep) -> None:
+    """
+    The ASGI application for ``changes`` with ``wait``.
+
+    Args:
+        pause: lets so many seconds pass.
+    """
     request, body = _received(scope), await _body(scope, receive)
     peer_pk: int | None = None
     try:
         answer, held = await _in_thread(_begin, request, body, scope)
         if held is not None:
             peer_pk, seq, seconds = held
-            gone = asyncio.ensure_future(_gone(receive))
-            waiting = asyncio.ensure_future(_of_loop().beyond(seq, seconds=seconds))
-            await asyncio.wait({gone, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (gone, waiting):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            await _first_of(_gone(receive), _of_loop(pause).beyond(seq), pause(seconds))
             answer = await _in_thread(_end, request, peer_pk)
         await _send(send, await _in_thread(gate.sign, request, answer))
     finally:
         if peer_pk is not None:
             await _in_thread(_stop_waiting, peer_pk)
+
+
+async def _first_of(*ways: Coroutine[Any, Any, None]) -> None:
+    """Until one of them ends; the others end with it."""
+    tasks = [asyncio.ensure_future(way) for way in ways]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _begin(request: Request, body: bytes | Refused, scope: Scope) -> tuple[Answer, tuple[int, int, float] | None]:
@@ -149,17 +165,17 @@ def _head() -> int:
     return ThisNode.objects.filter(pk=1).values_list("head", flat=True).first() or 0
 
 
-def _of_loop() -> Heads:
-    return _heads.setdefault(asyncio.get_running_loop(), Heads())
+def _of_loop(pause: Pause) -> Heads:
+    return _heads.setdefault(asyncio.get_running_loop(), Heads(pause))
 
 
 async def _in_thread(call: Callable[..., Any], *arguments: Any) -> Any:
     def run() -> Any:
-        close_old_connections()
         try:
             return call(*arguments)
         finally:
-            close_old_connections()
+            # Not kept for the next request, as Django would: this thread may have none for as long as somebody waits.
+            connections.close_all()
 
     return await sync_to_async(run, thread_sensitive=False)()
 

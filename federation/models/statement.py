@@ -87,19 +87,24 @@ class Statement(models.Model):
 
     def line_bytes(self) -> bytes:
         """Its numbered line on the wire, without a newline."""
-        members = {
-            "seq": self.seq,
-            "k": self.kind,
-            "p": bytes(self.payload).decode("utf-8"),
-            "sig": self.signatures,
-            "via": self.via,
-        }
-        return strictjson.dumps(members)
+        return line_of(self)
 
     def to_json(self) -> dict[str, Any]:
         """The complete DSSE form."""
         encoded = base64.b64encode(bytes(self.payload)).decode("ascii")
         return {"payloadType": envelope.PAYLOAD_TYPE, "payload": encoded, "signatures": self.signatures}
+
+
+def line_of(row: Any) -> bytes:
+    """The numbered line of a statement, or of its columns alone."""
+    members = {
+        "seq": row.seq,
+        "k": row.kind,
+        "p": bytes(row.payload).decode("utf-8"),
+        "sig": row.signatures,
+        "via": row.via,
+    }
+    return strictjson.dumps_plain(members)
 
 
 class ReleaseParent(models.Model):

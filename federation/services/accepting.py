@@ -154,6 +154,7 @@ def accept(
     peer: Peer | None,
     now: datetime,
     examine: Callable[[statement.Statement], None] | None = None,
+    own: str = "",
     prover: Prover | None = None,
 ) -> list[Outcome]:
     """
@@ -163,10 +164,11 @@ def accept(
         examine: a further look at each release before it counts as accepted;
             raises Refused. A push reads the document at once, a pull leaves it
             to the scan.
+        own: the id of this node, where it is at hand.
         prover: checks signatures meanwhile; without it all are checked here.
     """
     under_way = prover.begin(lines) if prover is not None else None
-    act = _Act(peer=peer, now=now, own=identities.node().node_id, examine=examine)
+    act = _Act(peer=peer, now=now, own=own or identities.node().node_id, examine=examine)
     reads = [_read(line) for line in lines]
     act.known = PageKnowledge.of([read for _, read, _ in reads if read is not None])
     act.ours = homecoming.ours_among(read.signer for _, read, _ in reads if read is not None)
@@ -213,6 +215,7 @@ class _Act:
     blocked: frozenset[str] = field(default_factory=blocking.blocked)
     accepted: list[tuple[Accepted, tuple[str, ...]]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
+    is_announcing: bool = False  # something of it may have to be numbered
     alive: list[str] = field(default_factory=list)  # keys of dead letters that are none any more
     ours: frozenset[str] = frozenset()  # signers of the page that are at home here
     believed: frozenset[str] = frozenset()  # nodes of the own organisation, where a line comes back
@@ -298,7 +301,8 @@ class _Act:
         roots = {judged.chain.id for judged in judgements if judged.chain is not None}
         if roots:
             retry_waiting(roots, now=self.now)
-        storing.number_soon()
+        if roots or self.is_announcing:
+            storing.number_soon()
 
     def _is_passed_on(self, judged: Accepted) -> bool:
         """Whether it may stand in our feed at once; a release only once it is admitted."""
@@ -318,6 +322,7 @@ class _Act:
     def _columns(self, judged: Accepted, via: Sequence[str]) -> dict[str, Any]:
         read = judged.statement
         is_passed_on, audience = self._is_passed_on(judged), self._audience(read)
+        self.is_announcing |= is_passed_on
         return storing.columns_of(
             read, via=via, now=self.now, peer=self.peer, is_announced=is_passed_on, audience=audience
         )
@@ -342,6 +347,7 @@ class _Act:
             read = judged.statement
             if read.kind != "release" or judged.contradicts is not None or read.subject.sha256 in gone:
                 consequences.follow(judged, Statement.objects.get(statement_id=read.id), now=self.now)
+                self.is_announcing = True  # a withdrawal, for example, is passed on with what it is about
 
     def _quarantine(self, ids: RawSQL) -> None:
         """One item for each release, and its first step."""

@@ -30,7 +30,7 @@ from federation.models import Peer, RootDocument, Statement
 from federation.protocol import envelope, feed, fields, keys, limits, strictjson
 from federation.protocol.feed import BadLine, Line
 from federation.protocol.problems import Refused
-from federation.services import accepting, identities, scanning, storing, syncing
+from federation.services import accepting, identities, offering, scanning, storing
 from federation.services.accepting import Outcome
 from federation.services.showing import Viewer
 
@@ -223,7 +223,7 @@ def _head(raw: bytes) -> dict[str, Any]:
 
 
 def _with_roots(rows: Sequence[Statement], others: Sequence[Statement]) -> list[Statement]:
-    roots = {row.pk: row for row in [*syncing.roots_for(others), *(row for row in rows if row.kind == "root")]}
+    roots = {row.pk: row for row in [*offering.roots_for(others), *(row for row in rows if row.kind == "root")]}
     versions = dict(RootDocument.objects.values_list("statement_id", "version"))
     ordered = sorted(roots.values(), key=lambda row: (row.signer, versions.get(row.statement_id, 0)))
     return [*ordered, *others]

@@ -145,8 +145,9 @@ def register_author(owner: Owner, chain: Chain, *, now: datetime, user: User | N
 
 
 def transport_key() -> SecretKey:
-    """The key that signs requests and answers."""
-    return keyring.active(node().node_id, Role.TRANSPORT)[0]
+    """The key that signs requests and answers; raises NoIdentity before there is one."""
+    found = keyring.active(ThisNode.objects.filter(pk=1).values("node_id")[:1], Role.TRANSPORT)
+    return found[0] if found else keyring.active(node().node_id, Role.TRANSPORT)[0]
 
 
 def publish_keys(identity: str) -> list[SecretKey]:

@@ -13,8 +13,10 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 from nacl.encoding import RawEncoder
 from nacl.exceptions import CryptoError
 from nacl.hash import blake2b
@@ -41,8 +43,8 @@ def fresh() -> tuple[SecretKey, bytes]:
     return SecretKey.from_seed(seed), seed
 
 
-def active(identity: str, role: str) -> list[SecretKey]:
-    """The keys that may sign for an identity in a role now, newest first."""
+def active(identity: str | QuerySet[Any, Any], role: str) -> list[SecretKey]:
+    """The keys that may sign for an identity, or for the one that a query answers, in a role now, newest first."""
     rows = SigningKey.objects.filter(identity=identity, role=role, retired_at=None).order_by("-created_at", "-pk")
     return [_opened(row.public_key, bytes(row.sealed_seed), settings.KEY_ENCRYPTION_KEY) for row in rows]
 

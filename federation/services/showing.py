@@ -14,13 +14,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Any
 
 from django.db.models import Count, Max, Q
 
 from federation.models import Audience, Peer, Statement, ThisNode
+from federation.models.statement import line_of
 from federation.protocol import feed, limits, reconcile
 from federation.protocol.feed import Cursor, Page, Row
 from federation.protocol.tiers import Tier
+
+Shown = Any  # a ``Statement``, or these columns of one
+_COLUMNS = (
+    "seq", "statement_id", "kind", "payload", "signatures", "via", "reach", "topics", "audience", "is_announced",
+    "is_held_back", "peer_id",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +53,7 @@ class Viewer:
             believed=frozenset(Peer.objects.filter(tier=Tier.OWN).values_list("pk", flat=True)),
         )
 
-    def may_have(self, row: Statement) -> bool:
+    def may_have(self, row: Shown) -> bool:
         """Whether the peer may hold this statement at all."""
         if row.is_held_back:
             return False
@@ -59,13 +67,13 @@ class Viewer:
             return False
         return len(row.via) <= row.reach or self.node_id in row.via
 
-    def _gets_back(self, row: Statement) -> bool:
+    def _gets_back(self, row: Shown) -> bool:
         is_giver = row.peer_id is not None and row.peer_id == self.peer_pk
         return feed.may_return(
             via=row.via, to=self.node_id, is_giver=is_giver, is_via_believed=row.peer_id in self.believed
         )
 
-    def may_be_sent(self, row: Statement) -> bool:
+    def may_be_sent(self, row: Shown) -> bool:
         """Whether it goes into the peer's feed: as ``may_have``, and it did not come from there."""
         return self.may_have(row) and feed.may_send(allowed_hops=row.reach, via=row.via, to=self.node_id)
 
@@ -82,7 +90,8 @@ def page(
     sent: list[str] = []
 
     def rows() -> Iterable[Row]:
-        found = Statement.objects.filter(seq__gt=since.seq).order_by("seq")
+        # Columns, no model instances: half the time of a page.
+        found = Statement.objects.filter(seq__gt=since.seq).order_by("seq").values_list(*_COLUMNS, named=True)
         for row in found.iterator(chunk_size=min(limit + 1, 501)):
             yield Row(
                 seq=row.seq or 0,
@@ -96,9 +105,9 @@ def page(
     return made, sent[: len(made.lines)]
 
 
-def _sent(row: Statement, ids: list[str]) -> bytes:
+def _sent(row: Shown, ids: list[str]) -> bytes:
     ids.append(row.statement_id)
-    return row.line_bytes()
+    return line_of(row)
 
 
 def by_ids(viewer: Viewer, ids: Sequence[str]) -> tuple[bytes, list[str]]:

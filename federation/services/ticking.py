@@ -26,11 +26,13 @@ from federation.protocol import limits
 from federation.services import (
     attesting,
     identities,
+    offering,
     quarantining,
     remembering,
     screening,
     segmenting,
     sharing,
+    standing,
     statistics,
     storing,
     syncing,
@@ -130,7 +132,7 @@ def _in_thread(peer: Peer, now: datetime) -> None:
 
 
 def _exchange(peer: Peer, now: datetime) -> None:
-    if not syncing.claim(peer, now=now):
+    if not standing.claim(peer, now=now):
         return
     try:
         if not peer.approved_there:
@@ -139,7 +141,7 @@ def _exchange(peer: Peer, now: datetime) -> None:
         if report.error:
             log.info("no exchange with %s: %s", peer, report.error)
     finally:
-        syncing.release(peer)
+        standing.release(peer)
 
 
 def _introduce_again(peer: Peer, now: datetime) -> None:
@@ -158,7 +160,7 @@ def _poke_all(*, now: datetime) -> None:
     behind = Peer.objects.trusted().filter(failures=0, approved_there=True, poked_seq__lt=head, acked_seq__lt=head)
     for peer in behind.exclude(base_url="")[:50]:
         try:
-            syncing.poke(peer)
+            offering.poke(peer)
         except FederationError as error:
             log.info("%s was not told: %s", peer, error)
             Peer.objects.filter(pk=peer.pk).update(poked_seq=head)

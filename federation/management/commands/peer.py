@@ -12,7 +12,7 @@ from federation.errors import FederationError, WrongFingerprint
 from federation.management.output import FederationCommand
 from federation.models import Peer, Statement
 from federation.protocol.tiers import Tier
-from federation.services import describing, identities, sharing, storing, syncing, ticking, trusting
+from federation.services import describing, identities, offering, sharing, storing, syncing, ticking, trusting
 from federation.services.showing import Viewer
 
 DEFAULT_TIER = Tier.APPROVED
@@ -123,7 +123,7 @@ class Command(FederationCommand):
                 if viewer.may_be_sent(row)
             ]
             bar = self.bar(total=len(rows), as_json=options["json"])
-            done = syncing.push(peer, [row for row in rows if row.kind != "root"], now=now, progress=bar)
+            done = offering.push(peer, [row for row in rows if row.kind != "root"], now=now, progress=bar)
             bar.close()
             reports.append({"peer": str(peer), "accepted": done.accepted, "duplicate": done.duplicate,
                             "rejected": dict(done.rejected)})  # fmt: skip

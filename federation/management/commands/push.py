@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from federation.management.output import FederationCommand
 from federation.models import Statement
-from federation.services import sharing, storing, syncing, trusting
+from federation.services import offering, sharing, storing, trusting
 from registry.management.output import acting_user
 from registry.services import finding
 
@@ -48,7 +48,7 @@ class Command(FederationCommand):
         release.refresh_from_db()
         withdrawn = Statement.objects.filter(target=release.statement_id, is_advice=False).exclude(target="")
         bar = self.bar(total=1, as_json=options["json"])
-        done = syncing.push(peer, [release, *withdrawn], now=now, progress=bar)
+        done = offering.push(peer, [release, *withdrawn], now=now, progress=bar)
         bar.close()
         return {
             "ok": not done.rejected,

@@ -65,12 +65,12 @@ def _load() -> None:
     import hub.asgi  # noqa: F401  sets Django up and imports the application
     from federation import transport
     from federation.protocol import backoff
-    from federation.services import screening, syncing, ticking, trying
+    from federation.services import screening, standing, ticking, trying
 
     assert get_resolver().url_patterns  # imports every view
     transport._certificates()
-    syncing.EVERY_SECONDS = backoff.FIRST_SECONDS = 0
-    syncing.LEASE = ticking.LEASE = timedelta(seconds=LEASE_SECONDS)
+    standing.EVERY_SECONDS = backoff.FIRST_SECONDS = 0
+    standing.LEASE = ticking.LEASE = timedelta(seconds=LEASE_SECONDS)
     screening.LEFT_AFTER = trying.LEFT_AFTER = timedelta(seconds=LEASE_SECONDS)
     timezone.now = Clock(timezone.now)
     gc.freeze()
@@ -202,12 +202,12 @@ def push(peer: str) -> str:
 
     from federation.errors import FederationError
     from federation.models import Peer, Statement
-    from federation.services import syncing
+    from federation.services import offering
 
     row = Peer.objects.get(label=peer)
     rows = [each for each in Statement.objects.filter(is_announced=True) if row.node_id not in each.via]
     try:
-        return str(syncing.push(row, rows, now=timezone.now()).accepted)
+        return str(offering.push(row, rows, now=timezone.now()).accepted)
     except FederationError as error:
         return str(error)
 

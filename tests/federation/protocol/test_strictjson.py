@@ -135,3 +135,18 @@ class TestTheQuickWay:
 
     def test_is_sure_of_a_compact_statement(self):
         assert strictjson._quick(strictjson.dumps({"b": [1, "é", None], "a": 2.5})) == {"a": 2.5, "b": [1, "é", None]}
+
+
+TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+class TestPlainDumps:
+    @given(
+        st.recursive(
+            TEXT | st.integers(0, 2**53 - 1) | st.none(),
+            lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+            max_leaves=12,
+        )
+    )
+    def test_writes_the_bytes_that_dumps_writes(self, value):
+        assert strictjson.dumps_plain(value) == strictjson.dumps(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from collections.abc import Callable
@@ -15,7 +14,6 @@ import pytest
 import zstandard
 from django.utils import timezone
 
-from federation.api import longpoll
 from federation.errors import BadBundle, Unable
 from federation.models import Peer, PublishedPeriod, QuarantineItem, Segment, Statement, ThisNode
 from federation.protocol import feed, limits
@@ -28,7 +26,6 @@ from federation.services import (
     identities,
     segmenting,
     statistics,
-    storing,
     ticking,
     translating,
 )
@@ -296,70 +293,3 @@ class TestUsage:
         assert Statement.objects.get(kind="usage").predicate["epsilon"] == 1.0
         assert statistics.publish(now=later) == 0
         assert PublishedPeriod.objects.get().epsilon == 1.0
-
-
-@pytest.mark.django_db(transaction=True)
-class TestALongPoll:
-    def call(self, remote: Remote, query: str, *, during: Callable[[], None] = lambda: None) -> tuple[int, bytes]:
-        request = remote.request("GET", f"/fed/v1/changes?{query}")
-        scope = {
-            "type": "http", "method": "GET", "path": "/fed/v1/changes", "raw_path": b"/fed/v1/changes",
-            "query_string": query.encode(), "headers": [(n.encode(), v.encode()) for n, v in request.headers],
-        }  # fmt: skip
-        sent: list[Any] = []
-
-        async def run() -> None:
-            first = True
-
-            async def receive() -> dict[str, Any]:
-                nonlocal first
-                if first:
-                    first = False
-                    return {"type": "http.request", "body": b"", "more_body": False}
-                await asyncio.sleep(60)
-                return {"type": "http.disconnect"}
-
-            async def send(message: Any) -> None:
-                sent.append(message)
-
-            asked = asyncio.create_task(longpoll.application(scope, receive, send))
-            await asyncio.sleep(0.3)
-            await asyncio.to_thread(during)
-            await asyncio.wait_for(asked, 20)
-
-        assert longpoll.wants(scope)
-        asyncio.run(run())
-        return sent[0]["status"], sent[1]["body"]
-
-    def test_is_answered_when_something_new_has_a_number(self, remote: Remote) -> None:
-        storing.number()
-        node = identities.node()
-
-        def news() -> None:
-            from django.db import connection
-
-            share(publish("news"))
-            connection.close()
-
-        status, body = self.call(remote, f"since={node.epoch}:{node.head}&wait=15", during=news)
-
-        assert status == 200
-        assert b"news" in body
-        assert Peer.objects.get().waiting_until is None
-
-    def test_a_second_one_is_refused(self, remote: Remote) -> None:
-        storing.number()
-        node = identities.node()
-        Peer.objects.update(waiting_until=timezone.now() + timedelta(seconds=20))
-
-        status, body = self.call(remote, f"since={node.epoch}:{node.head}&wait=5")
-
-        assert (status, json.loads(body)["code"]) == (429, "quota-exceeded")
-
-    def test_ends_with_an_empty_page(self, remote: Remote) -> None:
-        storing.number()
-        node = identities.node()
-
-        status, body = self.call(remote, f"since={node.epoch}:{node.head}&wait=1")
-
-        assert (status, body) == (200, b"")

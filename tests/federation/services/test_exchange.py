@@ -27,7 +27,7 @@ from federation.protocol.feed import Cursor
 from federation.protocol.quarantine import State
 from federation.protocol.strictjson import dumps
 from federation.protocol.tiers import Tier
-from federation.services import identities, quarantining, sharing, storing, syncing, ticking, trusting
+from federation.services import identities, quarantining, sharing, standing, storing, syncing, ticking, trusting
 from registry.models import Owner, PatternVersion
 from registry.services import publishing, yanking
 from tests.federation import makers
@@ -505,7 +505,7 @@ class TestPull:
         assert simulator.requests == []
 
 
-def sync(peer: Peer, carrier: Any, *, now: Any = None) -> syncing.Report:
+def sync(peer: Peer, carrier: Any, *, now: Any = None) -> standing.Report:
     return syncing.sync(peer, now=now or timezone.now(), carrier=_Wrapped(carrier))
 
 

@@ -21,7 +21,7 @@ from federation.services import (
     quarantining,
     screening,
     sharing,
-    syncing,
+    standing,
     ticking,
     trying,
 )
@@ -236,7 +236,7 @@ class TestALeaseTakenUnderAWrongClock:
     def test_does_not_keep_a_peer_busy(self, remote: Remote) -> None:
         Peer.objects.update(busy_until=NOW() + self.AHEAD)
 
-        assert syncing.claim(remote.row, now=NOW())
+        assert standing.claim(remote.row, now=NOW())
 
     def test_does_not_keep_withdrawals_from_being_asked_for(self, node: ThisNode) -> None:
         ThisNode.objects.update(polling_until=NOW() + self.AHEAD)
@@ -278,7 +278,7 @@ class TestALeaseTakenUnderAWrongClock:
         Peer.objects.update(busy_until=NOW() + timedelta(seconds=20))
 
         assert not ticking._take_lease(NOW())
-        assert not syncing.claim(remote.row, now=NOW())
+        assert not standing.claim(remote.row, now=NOW())
 
     def test_nor_does_a_wait_of_forty_days(self, remote: Remote) -> None:
         Peer.objects.update(next_try_at=NOW() + self.AHEAD, base_url="https://south.example")

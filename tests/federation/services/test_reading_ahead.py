@@ -16,7 +16,7 @@ from federation.protocol.exchange import Answer, Ask, Take
 from federation.protocol.problems import TransportFailure
 from federation.protocol.strictjson import dumps
 from federation.protocol.tiers import Tier
-from federation.services import accepting, backfilling, syncing, trusting
+from federation.services import accepting, backfilling, standing, syncing, trusting
 from federation.transport import ReadingAhead
 from tests.federation import makers
 from tests.federation.simulator import PeerSimulator
@@ -34,8 +34,8 @@ def simulated(node: ThisNode, monkeypatch: pytest.MonkeyPatch) -> tuple[Peer, Pe
     return peer, simulator
 
 
-def pull(peer: Peer, simulator: PeerSimulator) -> syncing.Report:
-    report = syncing.Report(peer=peer)
+def pull(peer: Peer, simulator: PeerSimulator) -> standing.Report:
+    report = standing.Report(peer=peer)
     with ReadingAhead(simulator) as through:
         syncing.pull(peer, through, report, now=timezone.now(), ahead=through)
     return report
@@ -150,7 +150,7 @@ class TestBackfill:
         Peer.objects.update(features=["segments"])
         return Peer.objects.get(pk=simulated[0].pk)
 
-    def sync(self, peer: Peer, carrier: Any) -> syncing.Report:
+    def sync(self, peer: Peer, carrier: Any) -> standing.Report:
         return syncing.sync(peer, now=timezone.now(), carrier=carrier)
 
     def test_reads_everything_and_goes_on_from_where_it_ends(
