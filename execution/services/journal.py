@@ -86,14 +86,14 @@ def operate(cursor: Any, draft: Draft, blobs: BlobWriter) -> None:
 def move_run(cursor: Any, draft: Draft, tick: int, calls: int, status: str) -> None:
     """Compare and swap the run's row."""
     session = draft.session
-    cursor.execute(rows.MOVE_RUN, rows.run_values(draft, tick, calls, status))
+    values = rows.run_values(draft, tick, calls, status)
+    if session.started:
+        cursor.execute(rows.MOVE_RUN, values)
+    else:
+        started = connection.ops.adapt_datetimefield_value(to_datetime(draft.at))
+        cursor.execute(rows.BEGIN_RUN, [started, *values])
     if cursor.rowcount != 1:
         raise RunMoved(session.run_id)
-    if not session.started:
-        started = connection.ops.adapt_datetimefield_value(to_datetime(draft.at))
-        cursor.execute(
-            "UPDATE execution_run SET started_at = %s WHERE id = %s AND started_at IS NULL", [started, session.run_id]
-        )
     if session.policy.get("chained"):
         from execution.services import budgeting
 

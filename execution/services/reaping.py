@@ -46,7 +46,7 @@ def beat(worker_id: int, now: int) -> bool:
 
 def leave(worker_id: int, now: int) -> None:
     """A worker that stops in good order: what it never sent goes back, the rest is in doubt at once."""
-    fence(worker_id, now)
+    fence(worker_id, now, died=False)
 
 
 def reap(now: int, lease_ms: int = LEASE_MS) -> list[int]:
@@ -65,8 +65,8 @@ def reap(now: int, lease_ms: int = LEASE_MS) -> list[int]:
     return list(runs)
 
 
-def fence(worker_id: int, now: int) -> list[int]:
-    """Declare a worker gone, and everything it had sent in doubt; the runs concerned."""
+def fence(worker_id: int, now: int, *, died: bool = True) -> list[int]:
+    """Declare a worker gone, and everything it had sent in doubt; the runs concerned. ``died``: it did not say so itself."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("UPDATE execution_workerlease SET gone = %s WHERE id = %s AND NOT gone", [True, worker_id])
         if cursor.rowcount != 1:
@@ -81,7 +81,8 @@ def fence(worker_id: int, now: int) -> list[int]:
             _doubt(cursor, row, now)
         faults.reach("before-fence-commits")
     if rows:
-        log.warning("worker %s is gone; %s questions are in doubt", worker_id, len(rows))
+        how = "has not been heard of and counts as gone" if died else "stopped"
+        log.warning("worker %s %s; %s questions without an answer are in doubt", worker_id, how, len(rows))
     return list(dict.fromkeys(row[1] for row in rows))
 
 

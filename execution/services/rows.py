@@ -30,6 +30,9 @@ MOVE_RUN = (
     " AND (cost_limit IS NULL OR cost_used + cost_reserved + %s <= cost_limit)"
 )
 
+# The same for a run's first advance, in one version of its row: another one would be as large on PostgreSQL.
+BEGIN_RUN = MOVE_RUN.replace(" SET ", " SET started_at = COALESCE(started_at, %s), ", 1)
+
 
 def run_values(draft: Draft, tick: int, calls: int, status: str) -> list[Any]:
     """The values of ``MOVE_RUN``."""

@@ -47,14 +47,14 @@ def read_inputs(data: bytes) -> list[GivenInput]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise TrialRefused("inputs", "the file is not UTF-8 text") from None
+        raise TrialRefused("inputs", "this is not UTF-8 text") from None
     return from_items(_items(text))
 
 
 def _items(text: str) -> list[Any]:
     stripped = text.strip()
     if not stripped:
-        raise TrialRefused("inputs", "the file is empty; give a list of objects, or one object per line")
+        raise TrialRefused("inputs", "there is nothing in it; give a list of objects, or one object per line")
     try:
         value = json.loads(stripped)
     except (ValueError, RecursionError):
@@ -62,7 +62,7 @@ def _items(text: str) -> list[Any]:
     if isinstance(value, Mapping):
         return [value]
     if not isinstance(value, list):
-        raise TrialRefused("inputs", "the file is a list of objects, or one object per line")
+        raise TrialRefused("inputs", "give a list of objects, or one object per line")
     return value
 
 
@@ -82,7 +82,7 @@ def _yaml(text: str) -> Any:
     loaded = load(text.encode(), limits=LoadLimits(source_bytes=MOST_BYTES, nodes=1_000_000, characters=MOST_BYTES))
     if not loaded.ok:
         reason = str(loaded.problems[0]) if loaded.problems else "it cannot be read"
-        raise TrialRefused("inputs", f"the file is neither JSON nor YAML: {reason}")
+        raise TrialRefused("inputs", f"this is neither JSON nor YAML: {reason}")
     return loaded.value
 
 

@@ -53,14 +53,30 @@ AT_ONCE_IN_BATCHES = 100  # a batch of a few questions takes as long as one of t
 MOST_IN_BATCHES = 2_000
 
 
+MOST_USD = 1_000_000_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What all runs of a trial may spend together; None for no limit."""
+    """
+    What all runs of a trial may spend together; None for no limit.
+
+    Raises:
+        TrialRefused: an amount that nobody can mean.
+    """
 
     tokens: int | None = None
     cost_usd: float | None = None
     daily_tokens: int | None = None
     daily_cost_usd: float | None = None
+
+    def __post_init__(self) -> None:
+        for dollars in (self.cost_usd, self.daily_cost_usd):
+            if dollars is not None and not 0 <= dollars <= MOST_USD:
+                raise TrialRefused("budget", f"give 0 to {MOST_USD:,} US dollars")
+        for tokens in (self.tokens, self.daily_tokens):
+            if tokens is not None and tokens < 0:
+                raise TrialRefused("budget", "give 0 or more tokens")
 
 
 # A live trial spends beside people's work, without anybody looking: it is never without a limit.

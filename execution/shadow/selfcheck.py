@@ -42,7 +42,8 @@ class Check:
     def sentence(self) -> str:
         """The check in a line."""
         wanted = f"{'at least' if self.at_least else 'at most'} {percent(self.bound)}"
-        kept = "as promised" if self.good else "NOT as promised"
+        within = self.promoted >= self.bound if self.at_least else self.promoted <= self.bound
+        kept = "as promised" if within else "beyond it by no more than chance" if self.good else "NOT as promised"
         return (
             f"{self.name}: promoted {100 * self.promoted:.2f} % ({wanted}), {self.pairs:.0f} pairs on average; {kept}"
         )

@@ -162,12 +162,19 @@ def _line(curve: Sequence[Mapping[str, float]], key: str, scale: _Scale) -> str:
     return points([(scale.x(0), scale.y(0.0)), *((scale.x(point["n"]), scale.y(point[key])) for point in curve)])
 
 
+def power_of_ten(power: int) -> str:
+    """A number of the axis, written so that it fits beside it: 10,000, and 10⁶ beyond."""
+    if -3 <= power <= 4:
+        return f"{10**power:,}" if power >= 0 else number(10**power)
+    return "10" + str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
 def _grid(scale: _Scale) -> Iterable[SafeString]:
     first, last = math.ceil(scale.low / math.log(10)), math.floor(scale.high / math.log(10))
     for power in range(first, last + 1):
         y = scale.y(power * math.log(10))
         yield element("path", class_="grid", d=f"M{scale.left} {y:.1f}H{scale.edge}")
-        words = f"{10**power:,}" if power >= 0 else number(10**power)
+        words = power_of_ten(power)
         yield element("text", words, class_="dim", x=scale.left - 6, y=y + 4, text_anchor="end")
     floor = scale.frame.height - 10
     yield element("text", "0", class_="dim", x=scale.left, y=floor, text_anchor="start")

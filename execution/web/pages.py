@@ -9,11 +9,12 @@ from django.contrib import messages
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from execution.errors import RunRefused
 from execution.models import Run
 from registry.errors import NotAllowed, NotThere
-from registry.web.pages import View
+from registry.web.pages import View, only_takes_a_form
 from registry.web.pages import page as registry_page
 
 # Argument of a view → the page that a refused change leads back to.
@@ -26,13 +27,17 @@ def page(view: View) -> View:
     @registry_page
     @wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        subject = next(((name, kwargs[key]) for key, name in SUBJECTS.items() if key in kwargs), None)
         try:
-            return view(request, *args, **kwargs)
+            answer = view(request, *args, **kwargs)
+            if answer.status_code == 405 and request.method == "GET" and subject is not None:
+                # A button was pressed after the session had ended, and signing in led here.
+                return only_takes_a_form(request, back=reverse(subject[0], args=[subject[1]]))
+            return answer
         except RunRefused as error:
-            for key, name in SUBJECTS.items():
-                if request.method == "POST" and key in kwargs:
-                    messages.error(request, f"{str(error)[:1].upper()}{str(error)[1:]}.")
-                    return redirect(name, kwargs[key])
+            if request.method == "POST" and subject is not None:
+                messages.error(request, f"{str(error)[:1].upper()}{str(error)[1:]}.")
+                return redirect(*subject)
             return render(request, "registry/refused.html", {"reason": str(error)}, status=error.status)
 
     return answered

@@ -16,7 +16,7 @@ Source: OPL-Fed/1, "Feed rules", "Statements" and "Requests and answers".
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -254,6 +254,21 @@ def may_return(*, via: Sequence[str], to: str, is_giver: bool, is_via_believed: 
         is_via_believed: it came from a node of the own organisation.
     """
     return to in via and (is_giver or is_via_believed)
+
+
+def was_sent_first_by(own: str, via: Sequence[str], *, believed: Collection[str]) -> bool:
+    """
+    Whether a line that comes back began its way at this node, as far as one may believe that.
+
+    Each node checks that whoever sends to it stands last in ``via``, so a
+    stranger cannot take itself out: where all the others are of the own
+    organisation, the way is true.
+
+    Args:
+        via: as it was received, the sender last.
+        believed: ids of the nodes of the own organisation.
+    """
+    return len(via) > 1 and via[0] == own and all(each in believed for each in via[1:])
 
 
 def onward(via: Sequence[str], own: str) -> tuple[str, ...]:

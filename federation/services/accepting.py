@@ -172,6 +172,8 @@ def accept(
     reads = [_read(line) for line in lines]
     act.known = PageKnowledge.of([read for _, read, _ in reads if read is not None])
     act.ours = homecoming.ours_among(read.signer for _, read, _ in reads if read is not None)
+    if any(isinstance(line, Line) and line.via[0] == act.own for line in lines):
+        act.believed = frozenset(Peer.objects.filter(tier=Tier.OWN).values_list("node_id", flat=True))
     act.proven = under_way() if under_way is not None else proving.NOTHING
     outcomes = [act.take(*each) for each in reads]
     act.store()
@@ -216,6 +218,8 @@ class _Act:
     is_announcing: bool = False  # something of it may have to be numbered
     alive: list[str] = field(default_factory=list)  # keys of dead letters that are none any more
     ours: frozenset[str] = frozenset()  # signers of the page that are at home here
+    believed: frozenset[str] = frozenset()  # nodes of the own organisation, where a line comes back
+    returned: set[str] = field(default_factory=set)  # statements that began their way here, by a true one
 
     def take(self, line: Line | BadLine, read: statement.Statement | None, refused: Refused | None) -> Outcome:
         """One line: what becomes of it."""
@@ -239,6 +243,8 @@ class _Act:
         if isinstance(judged, Duplicate):
             return Outcome(id=line.envelope.id, status="duplicate")
         self.known.add(judged)
+        if feed.was_sent_first_by(self.own, line.via, believed=self.believed):
+            self.returned.add(judged.statement.id)
         self.accepted.append((judged, feed.onward(line.via, self.own)))
         return Outcome(id=line.envelope.id, status="accepted")
 
@@ -301,6 +307,8 @@ class _Act:
     def _is_passed_on(self, judged: Accepted) -> bool:
         """Whether it may stand in our feed at once; a release only once it is admitted."""
         kind = judged.statement.kind
+        if judged.statement.id in self.returned:
+            return True  # also of an author whose very identity was lost with the database
         if kind == "release":
             return False
         if judged.statement.signer in self.ours:
@@ -321,7 +329,7 @@ class _Act:
 
     def _audience(self, read: statement.Statement) -> str:
         """Foreign statements travel as far as they say, and exact counts stay in the organisation; ours go where they went."""
-        if read.signer in self.ours:
+        if read.signer in self.ours or read.id in self.returned:
             is_near = self.peer is not None and self.peer.trust is Tier.OWN
             return homecoming.audience_of(read, is_from_organisation=is_near)
         is_exact = read.kind == "usage" and read.predicate["profile"] == "org"

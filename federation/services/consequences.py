@@ -83,7 +83,7 @@ def withdraw(withdrawal: Statement, target: Statement, *, now: datetime) -> None
     reason = str(read.predicate.get("reason", "")).strip() or "its author gave no reason"
     same = homecoming.twins(target) if target.kind == "release" else Statement.objects.filter(pk=target.pk)
     is_ours = homecoming.is_ours(target.signer)
-    if is_ours:
+    if is_ours or len(target.via) == 1:  # it began its way here
         Statement.objects.filter(pk=withdrawal.pk).update(audience=target.audience)
     if is_ours or same.filter(is_announced=True).exists():
         # Who got the text from us hears from us that it is withdrawn, and of every release that this is said about;

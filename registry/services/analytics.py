@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -399,11 +400,11 @@ def _days_of_line(version: PatternVersion) -> list[list[tuple[date, ranking.Coun
 
 
 def csv_rows(pattern: Pattern, *, since: date, until: date) -> Iterable[list[Any]]:
-    """The roll-ups of a pattern as rows of a table, header first; reporters are left out."""
+    """The roll-ups of a pattern as rows of a table, header first; what several reported of one day is one row."""
     yield ["day", "version", "context", "source", "runs", "successes", "seconds", "usd", "tokens", "failures"]
     rows = (
         DailyRollup.objects.filter(pattern=pattern, day__gte=since, day__lte=until)
-        .order_by("day", "version__sort_key", "cell", "source")
+        .order_by("day", "version__sort_key", "version_id", "cell", "source")
         .select_related("version")
         .only(
             "day",
@@ -418,19 +419,26 @@ def csv_rows(pattern: Pattern, *, since: date, until: date) -> Iterable[list[Any
             "version__version",
         )
     )
-    for row in rows.iterator(chunk_size=1000):
-        yield [
-            row.day.isoformat(),
-            row.version.version,
-            row.cell,
-            row.source,
-            row.runs,
-            row.successes,
-            row.duration_seconds_sum,
-            row.cost_usd_sum,
-            row.tokens_sum,
-            sum(row.failures.values()),
-        ]
+    for of_day in groupby(
+        rows.iterator(chunk_size=1000), key=lambda row: (row.day, row.version_id, row.cell, row.source)
+    ):
+        yield _csv_row(list(of_day[1]))
+
+
+def _csv_row(rows: list[DailyRollup]) -> list[Any]:
+    first = rows[0]
+    return [
+        first.day.isoformat(),
+        first.version.version,
+        first.cell,
+        first.source,
+        sum(row.runs for row in rows),
+        sum(row.successes for row in rows),
+        round(sum(row.duration_seconds_sum for row in rows), 3),
+        round(sum(row.cost_usd_sum for row in rows), 6),
+        sum(row.tokens_sum for row in rows),
+        sum(sum(row.failures.values()) for row in rows),
+    ]
 
 
 def default_range(today: date, days: int = 90) -> tuple[date, date]:

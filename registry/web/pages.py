@@ -17,6 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from registry.errors import Conflict, InvalidRequest, NotAllowed, NotThere, RegistryError
 from registry.models import Pattern, PatternVersion, User
@@ -31,7 +32,9 @@ def page(view: View) -> View:
     @wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            return view(request, *args, **kwargs)
+            answer = view(request, *args, **kwargs)
+            is_bare = answer.status_code == 405 and request.method == "GET" and not getattr(answer, "content", b"")
+            return only_takes_a_form(request) if is_bare else answer
         except NotThere as error:
             raise Http404(str(error)) from error
         except NotAllowed as error:
@@ -42,6 +45,12 @@ def page(view: View) -> View:
             return render(request, "registry/refused.html", {"reason": str(error)}, status=error.status)
 
     return answered
+
+
+def only_takes_a_form(request: HttpRequest, back: str = "") -> HttpResponse:
+    """The answer to looking at an address that a button sends to, as happens after signing in again; ``back`` has the button."""
+    reason = _("a button sends to this address, and nothing is to be seen here; press it again on its page")
+    return render(request, "registry/refused.html", {"reason": reason, "back": back}, status=405)
 
 
 def person(request: HttpRequest) -> User:

@@ -34,6 +34,7 @@ STATUSES: dict[str, tuple[str, str]] = {
     "succeeded": ("good", "✓"),
     "delivered": ("good", "✓"),
     "adopted": ("good", "✓"),
+    "rolled_back": ("bad", "↩"),
     "better": ("good", "✓"),
     "done": ("good", "✓"),
     "ok": ("good", "✓"),

@@ -136,7 +136,8 @@ class Node:
     def _store(self, judged: Accepted, via: tuple[str, ...], giver: str) -> None:
         statement = judged.statement
         self.store.held[statement.id] = Held(statement, via, giver)
-        if statement.kind == "release" and giver and self.quarantines:
+        is_returned = via == (self.id,)  # it began its way here; all others are of the same organisation
+        if statement.kind == "release" and giver and self.quarantines and not is_returned:
             self.store.waiting.append(statement.id)
         else:
             self._announce(statement)

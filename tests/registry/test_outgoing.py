@@ -98,6 +98,12 @@ class TestIsPublic:
     def test_is_false_for_all_that_reaches_inside(self, address: str) -> None:
         assert not is_public(address)
 
+    def test_is_false_for_an_address_of_one_link_whatever_it_is(self) -> None:
+        """A zone says through which interface to leave: that is no business of who names a host."""
+        public = "2606:2800:220:1:248:1893:25c8:1946"
+
+        assert is_public(public) and not is_public(f"{public}%eth0")
+
     def test_lets_loopback_through_only_when_allowed(self) -> None:
         assert is_public("127.0.0.1", allow_loopback=True)
         assert is_public("::1", allow_loopback=True)

@@ -16,6 +16,8 @@ from django.utils import timezone
 
 from execution.services import pruning
 
+MOST_DAYS = 365_000  # a thousand years
+
 
 class Command(BaseCommand):
     help = "Delete runs that ended more than so many days ago; ratings and evidence stay."
@@ -25,8 +27,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["days"] < 0:
-            raise CommandError("--days is 0 or more", returncode=2)
+        if not 0 <= options["days"] <= MOST_DAYS:
+            raise CommandError(f"--days is a number from 0 to {MOST_DAYS:,}", returncode=2)
         pruned = pruning.prune(now=timezone.now(), days=options["days"])
         if options["json"]:
             self.stdout.write(json.dumps(asdict(pruned)))

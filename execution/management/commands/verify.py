@@ -22,11 +22,12 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from execution.errors import ExecutionError
+from execution.errors import ExecutionError, TrialRefused
 from execution.management.showing import Bar
 from execution.models import Trial
 from execution.models.trial import TrialMode
 from execution.services import trial_facts, trial_files, trial_inputs, verifying
+from execution.services.clock import now_ms
 from execution.services.observing import workers_alive
 from execution.services.preferring import Judge
 from execution.services.verifying import Budget
@@ -38,6 +39,7 @@ from registry.errors import InvalidRequest
 from registry.management.output import RegistryCommand, acting_user
 
 POLL_SECONDS = 0.3
+MOST_SIMULATED = 1_000_000  # trials of the self-check, per scenario
 
 
 class Command(RegistryCommand):
@@ -75,8 +77,9 @@ class Command(RegistryCommand):
         parser.add_argument(
             "--cap", action="append", default=[], metavar="NAME=N", help="a limit of each run, e.g. tokens=50000"
         )
-        parser.add_argument("--public", action="store_true", help="whoever sees both versions sees the trial")
-        parser.add_argument("--private", action="store_true", help="only you see the trial")
+        seen = parser.add_mutually_exclusive_group()
+        seen.add_argument("--public", action="store_true", help="whoever sees both versions sees the trial")
+        seen.add_argument("--private", action="store_true", help="only you see the trial")
         parser.add_argument("--daily-cost-usd", type=float, default=None, help="what runs started on one day may cost")
         parser.add_argument("--cost-usd", type=float, default=None, help="what all runs may cost together")
         parser.add_argument("--trial", type=int, default=0, metavar="ID", help="go on with a trial that was paused")
@@ -198,6 +201,9 @@ class Command(RegistryCommand):
             worker.start()
         try:
             self.wait(trial, worker, bar)
+            # Pairs behind the verdict may be under way: nobody wants their answers, which would count as in doubt.
+            while worker is not None and trial.has_ended and verifying.end_runs(trial.pk, now_ms()):
+                continue
         except KeyboardInterrupt:
             if worker is not None:
                 verifying.pause(trial=trial, now=timezone.now(), note="the command that carried it out was stopped")
@@ -224,9 +230,9 @@ class Command(RegistryCommand):
     # ------------------------------------------------------------ self-check
 
     def check_self(self, options: dict[str, Any]) -> dict[str, Any]:
-        found = self_check(
-            trials=max(options["trials"], 1), seed=options["seed"], profile=options["profile"] or "standard"
-        )
+        if not 1 <= options["trials"] <= MOST_SIMULATED:
+            raise TrialRefused("trials", f"give 1 to {MOST_SIMULATED:,} simulated trials of each kind")
+        found = self_check(trials=options["trials"], seed=options["seed"], profile=options["profile"] or "standard")
         self.ok = found.good
         return {
             "ok": found.good,

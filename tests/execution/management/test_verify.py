@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,16 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from execution.models import Trial
+from execution.agents.base import Answer, Capabilities, Request, Reservation
+from execution.management.commands import verify
+from execution.models import Effect, Run, Trial
+from execution.services import verifying
+from execution.worker import Worker, WorkerSettings
 from registry.models import PatternVersion, User
 from registry.services import libraries
 from tests.conftest import ROOT
-from tests.execution.factories import NOW
-from tests.execution.trials import good_on
+from tests.execution.factories import NOW, make_version
+from tests.execution.trials import ASKING, good_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -266,3 +272,47 @@ class TestExitCode:
         code, out, _ = run("verify", "--self-check", "--json")
 
         assert (code, json.loads(out)["ok"], json.loads(out)["type_i_error"]) == (1, False, 0.5)
+
+
+class Silent:
+    """Agents that never answer."""
+
+    name = "silent"
+    capabilities = Capabilities(simulated=True)
+
+    async def complete(self, request: Request) -> Answer:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    def reserve(self, request: Request) -> Reservation:
+        return Reservation(tokens=1)
+
+
+class TestLeftovers:
+    def test_are_ended_and_nothing_is_in_doubt(
+        self,
+        root: User,
+        inputs: str,
+        settings: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """Pairs behind the verdict were under way when it came: their questions are cancelled, and not asked again."""
+        settings.AGENT_BACKENDS = {"silent": {"backend": "tests.execution.management.test_verify.Silent"}}
+        monkeypatch.setattr(verify, "WorkerSettings", partial(WorkerSettings, drain_seconds=0.0))
+
+        def until_asked(self: Any, trial: Trial, worker: Worker, bar: Any) -> None:
+            while not Effect.objects.filter(status="sent").exists():
+                worker.claim_and_run()
+            Trial.objects.filter(pk=trial.pk).update(status="cancelled", decided_at=NOW)
+            verifying.drop_pairs(trial.pk)
+            trial.refresh_from_db()
+
+        monkeypatch.setattr(verify.Command, "wait", until_asked)
+        version = make_version(ASKING)
+
+        run("verify", str(version), "--against", str(version), "--inputs", inputs, "--backend", "silent")
+
+        assert not Run.objects.alive().exists()
+        assert set(Effect.objects.values_list("status", flat=True)) == {"cancelled"}
+        assert "in doubt" not in caplog.text

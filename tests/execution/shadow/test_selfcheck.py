@@ -39,6 +39,11 @@ class TestSelfCheck:
 
         assert "NOT as promised" in broken.sentence
 
+    def test_does_not_call_what_is_beyond_a_bound_as_promised(self):
+        few = Check(name="A/A", promoted=0.1, pairs=50, bound=0.02, at_least=False, good=True)
+
+        assert few.sentence.endswith("beyond it by no more than chance")
+
 
 class TestBenchmark:
     @pytest.mark.parametrize("scenario", SCENARIOS[:3], ids=lambda scenario: scenario.name)

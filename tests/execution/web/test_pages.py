@@ -352,3 +352,19 @@ class TestPaceOfAForm:
 
         quick, slow = (Run.objects.get(pk=each) for each in runs)
         assert slow.status == "succeeded" and slow.simulated and slow.result_value() == quick.result_value()
+
+
+class TestSigningInAgain:
+    @pytest.mark.parametrize("tail", ["cancel", "pause", "resume", "retry", "branch"])
+    def test_leads_to_the_run_whose_button_was_pressed(self, client: Client, stage: Stage, tail: str) -> None:
+        run = started(client)
+        client.logout()
+        asked = client.post(f"/runs/{run.pk}/{tail}/")
+        assert f"next=/runs/{run.pk}/{tail}/" in asked["Location"]
+        client.force_login(stage.starter)
+
+        answer = client.get(f"/runs/{run.pk}/{tail}/")
+
+        assert answer.status_code == 405
+        assert f'href="{run.get_absolute_url()}"' in answer.content.decode()
+        assert "press it again" in answer.content.decode()

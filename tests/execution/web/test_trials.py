@@ -16,6 +16,7 @@ from django.utils import timezone
 from execution.models import ShadowShare, Trial, TrialPair, VerificationReport
 from execution.services import trial_facts, verifying
 from execution.shadow.recheck import recheck
+from execution.web.evidence_curve import power_of_ten
 from registry.models import Channel, Pattern, PatternVersion, User
 from registry.services import channels
 from tests.execution.factories import NOW, make_run, make_user
@@ -206,7 +207,7 @@ class TestStart:
         ("fields", "field", "said"),
         [
             ({"lines": '{"n": 1}\n{"n": '}, "lines", "Line 2 is no JSON"),
-            ({"lines": ""}, "lines", "The file is empty"),
+            ({"lines": ""}, "lines", "There is nothing in it"),
             ({"lines": "[1, 2]"}, "lines", "Item 1 is no object"),
             ({"lines": '{"m": 1}'}, "lines", "Item 1 does not fit"),
             ({"source": "file"}, "file", "Choose a file"),
@@ -513,6 +514,11 @@ class TestAdoption:
 
         assert "The detector" in shown(client, f"/trials/{watch.trial_id}/")
         assert f'href="/trials/{watch.trial_id}/"' not in shown(client, "/trials/")
+        ShadowShare.objects.update(state="rolled_back", reason="after 13 shadowed pairs it is worse")
+        told = shown(client, f"/trials/{watch.verdict_of_id}/")
+        assert "went back to 1.0.0 by itself" in told and "After 13 shadowed pairs it is worse." in told
+        assert "rolled back</" in told and "✓</span>adopted" not in told
+        ShadowShare.objects.update(state="watching", reason="")
         client.post(f"/trials/{watch.trial_id}/cancel/", {"reason": "enough"})
         watch.refresh_from_db()
         assert (watch.state, watch.trial.status) == ("ended", "cancelled")
@@ -645,3 +651,11 @@ class TestJudge:
 
         assert ("It may serve: it agreed with itself in" in page) or ("It may not serve:" in page)
         assert "judge prefers" in page or trial.outcome == "invalid"
+
+
+class TestAxis:
+    @pytest.mark.parametrize(
+        ("power", "written"), [(0, "1"), (4, "10,000"), (5, "10⁵"), (12, "10¹²"), (-1, "0.1"), (-6, "10⁻⁶")]
+    )
+    def test_writes_large_numbers_so_that_they_fit(self, power: int, written: str) -> None:
+        assert power_of_ten(power) == written

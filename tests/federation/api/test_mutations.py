@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 from collections.abc import Callable, Coroutine, Iterator
@@ -158,6 +159,30 @@ def relabelled(request: Request, old: str, new: str) -> Request:
     return dataclasses.replace(request, headers=lines)
 
 
+def by_hand(remote: Remote, request: Request, *, again: tuple[str, ...] = (), **changes: str | None) -> Request:
+    """
+    The same message signed as RFC 9421 says, without our code: what our signer would never write, and yet the signature holds.
+
+    Args:
+        again: components to cover once more.
+        changes: parameters as they stand on the wire; None leaves one out.
+    """
+    bare = without(without(request, "signature"), "signature-input")
+    values = {'"@method"': bare.method, '"@target-uri"': bare.url}
+    values |= {f'"{name}"': value for name, value in bare.headers}
+    components = (*covered(bare), *again)
+    given: dict[str, str | None] = {
+        "created": str(now()), "expires": str(now() + 60), "nonce": '"a-nonce-that-was-made-by-hand"',
+        "keyid": f'"{remote.key.keyid}"', "alg": '"ed25519"', "tag": '"opl-fed-v1"',
+    }  # fmt: skip
+    told = "".join(f";{name}={value}" for name, value in (given | changes).items() if value is not None)
+    listed = f"({' '.join(components)}){told}"
+    lines = [f"{each}: {values[each]}" for each in components] + [f'"@signature-params": {listed}']
+    signed = base64.b64encode(remote.key.sign("\n".join(lines).encode())).decode()
+    added = (("signature-input", f"sig1={listed}"), ("signature", f"sig1=:{signed}:"))
+    return dataclasses.replace(bare, headers=(*bare.headers, *added))
+
+
 Move = Callable[[Remote, Request], Request]
 FULL = ('"@method"', '"@target-uri"', '"content-digest"', '"opl-fed-version"')
 
@@ -204,6 +229,15 @@ MUTATIONS: dict[str, tuple[Move, str]] = {
     ),
     "with its digest on two lines": (lambda r, q: twice(q, "content-digest"), "bad-signature"),
     "with its version on two lines": (lambda r, q: twice(q, "opl-fed-version"), "bad-signature"),
+    # Signed as two lines are joined: only the rule that there is one refuses it.
+    "with its digest on two lines, well signed": (
+        lambda r, q: resigned(r, twice(q, "content-digest"), covered(q)),
+        "bad-signature",
+    ),
+    "with its version on two lines, well signed": (
+        lambda r, q: resigned(r, twice(q, "opl-fed-version"), covered(q)),
+        "bad-signature",
+    ),
     "with its signature on two lines": (lambda r, q: twice(q, "signature"), "bad-signature"),
     **{
         f"not covering {component}": (
@@ -211,6 +245,15 @@ MUTATIONS: dict[str, tuple[Move, str]] = {
             "bad-signature",
         )
         for component in FULL
+    },
+    "with another tag, well signed": (lambda r, q: by_hand(r, q, tag='"opl-fed-v0"'), "bad-signature"),
+    "with another algorithm, well signed": (lambda r, q: by_hand(r, q, alg='"rsa-pss-sha512"'), "bad-signature"),
+    "with a further parameter, well signed": (lambda r, q: by_hand(r, q, mood='"glad"'), "bad-signature"),
+    "with a time that is a text, well signed": (lambda r, q: by_hand(r, q, created=f'"{now()}"'), "bad-signature"),
+    "covering a component twice, well signed": (lambda r, q: by_hand(r, q, again=('"@method"',)), "bad-signature"),
+    **{
+        f"without its {name}, well signed": (lambda r, q, name=name: by_hand(r, q, **{name: None}), "bad-signature")
+        for name in ("created", "expires", "nonce", "keyid", "alg", "tag")
     },
     "covering nothing": (lambda r, q: resigned(r, q, ()), "bad-signature"),
 }
@@ -233,6 +276,7 @@ class TestTheMatrix:
     def test_begins_with_requests_that_are_accepted(self, remote: Remote, endpoint: str) -> None:
         """Else every refusal below would prove nothing."""
         request = a_request(remote, endpoint)
+        assert sent(remote, endpoint, by_hand(remote, request)).status_code != 401, "the signature by hand must hold"
 
         answer = sent(remote, endpoint, request)
 

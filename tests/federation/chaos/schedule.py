@@ -27,7 +27,7 @@ KINDS = frozenset(
     }
 )  # of moves that took effect  # fmt: skip
 SETTLED_WITHIN_SECONDS = 90.0
-STILL_SECONDS = 0.6  # in which a fleet that has settled does not move
+STILL_SECONDS = 0.5  # in which a fleet that has settled does not move
 WRONG_CLOCKS = (20, -20, 3_600, -3_600, 40 * 86_400)
 
 
@@ -75,7 +75,7 @@ class Storm:
             move(member)
             took = ", ".join(sorted(self.done - before)) or "nothing"
             self.fleet.weather.tell(f"MOVE {move.__name__.strip('_')} of {member.name}: {took}")
-            self.fleet.weather.wait(self.rng.randint(1, 4), at_most_seconds=0.07)
+            self.fleet.weather.wait(self.rng.randint(1, 4), at_most_seconds=0.05)
 
     def settle(self) -> None:
         """The sun comes out: every node lives, every clock is right, and nothing may be left to do."""

@@ -13,8 +13,10 @@ Together the schedules must have had every kind of move and of fault.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,17 +64,21 @@ class TestThreeNodesOverHttp:
     def test_keep_the_evidence_of_a_day_that_fails(
         self, three: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Of nodes that have met and not exchanged anything: each holds its own roots alone."""
+        """Of nodes that have met, and none of the others has heard of the keys of north."""
         monkeypatch.setattr(evidence, "KEPT", tmp_path / "kept")
         lost = at_first(three, tmp_path)
+        for name in ("east", "west"):
+            with contextlib.closing(sqlite3.connect(lost.members[name].database)) as rows, rows:
+                rows.execute("DELETE FROM federation_statement WHERE signer = ?", [lost.members["north"].node_id])
 
         with pytest.raises(AssertionError, match="they do not agree") as raised, kept_on_failure(lost):
             raise AssertionError("they do not agree")
 
         told = str(raised.value)
         assert "north holds it: root" in told
-        assert "via north, seq 1" in told
-        assert "west lacks it: stands at 0 of 2 in north's feed" in told
+        assert "(this node), via north, seq 1, is_announced" in told
+        assert "west lacks it: stands at " in told
+        assert "dead letter none" in told
         (kept,) = (tmp_path / "kept").iterdir()
         assert str(kept) in told
         assert {f"{name}.{what}" for name in NAMES for what in ("log", "sqlite3")} | {

@@ -22,7 +22,7 @@ from federation.services import accepting, identities, receiving, sharing, stori
 from registry.models import PatternVersion
 from registry.services import publishing, yanking
 from tests.federation import makers
-from tests.federation.conftest import Remote
+from tests.federation.conftest import Remote, honest_release
 from tests.federation.simulator import PeerSimulator
 from tests.registry import factories
 
@@ -360,6 +360,60 @@ class TestWhatComesHome:
         brought_back(remote, gone.release)
 
         assert Statement.objects.get(statement_id=gone.yank.envelope.id).audience == Audience.PUBLIC
+
+
+class TestWhatWasSentFromHereByAnAuthorWhoIsForgotten:
+    """Seeds 8 and 9: the backup is older than the author's first release, so even the author's identity is lost."""
+
+    def gone(self, node: ThisNode, **changes: Any) -> list[Any]:
+        """What a forgotten author of this node released and withdrew, and the keys it needs."""
+        author = makers.author("forgotten")
+        here = makers.node("here")
+        here.id = node.node_id  # its releases name this node as their origin
+        made = honest_release(author, here, **changes)
+        return [*author.statements, made, makers.withdrawal("yank", author, made.id)]
+
+    def returned(self, *statements: Any, through: tuple[Remote, ...]) -> None:
+        own = identities.node().node_id
+        via = (own, *(each.identity.id for each in through))
+        lines = [feed.line(each, via=via) for each in statements]
+        with transaction.atomic():
+            accepting.accept(lines, peer=through[-1].row, now=NOW())
+        storing.number()
+
+    def test_is_announced_again_though_it_was_withdrawn(
+        self, node: ThisNode, make_remote: Callable[..., Remote]
+    ) -> None:
+        near, third = make_remote("near", tier=Tier.OWN), make_remote("third", tier=Tier.APPROVED)
+        root, made, yank = self.gone(node)
+
+        self.returned(root, yank, made, through=(near,))
+
+        assert QuarantineItem.objects.get().current is State.REJECTED
+        assert {made.id, yank.id} <= recovered(third).keys()
+
+    def test_stays_in_the_organisation_where_it_was_for_it_alone(
+        self, node: ThisNode, make_remote: Callable[..., Remote]
+    ) -> None:
+        near, third = make_remote("near", tier=Tier.OWN), make_remote("third", tier=Tier.APPROVED)
+        root, made, yank = self.gone(node, propagate="peers")
+
+        self.returned(root, made, yank, through=(near,))
+
+        assert not {made.id, yank.id} & recovered(third).keys()
+        assert {made.id, yank.id} <= recovered(make_remote("other", tier=Tier.OWN)).keys()
+
+    def test_is_not_believed_of_a_stranger(self, node: ThisNode, make_remote: Callable[..., Remote]) -> None:
+        """Else anybody could have us announce text that nobody here has scanned."""
+        near, stranger = make_remote("near", tier=Tier.OWN), make_remote("stranger", tier=Tier.APPROVED)
+        root, made, yank = self.gone(node)
+
+        self.returned(root, made, yank, through=(stranger,))
+        assert not Statement.objects.get(statement_id=made.id).is_announced
+        Statement.objects.filter(kind__in=["release", "yank"]).delete()
+
+        self.returned(made, yank, through=(stranger, near))
+        assert not Statement.objects.get(statement_id=made.id).is_announced
 
 
 class TestExactCounts:

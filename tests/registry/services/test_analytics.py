@@ -153,6 +153,14 @@ class TestSeries:
         assert rows[1][:6] == ["2026-03-02", "1.0.0", "", "measured", 1, 1]
         assert not any("bob" in str(cell) or "user:" in str(cell) for row in rows for cell in row)
 
+    def test_adds_what_several_people_reported_of_one_day(self, version: PatternVersion, bob: User) -> None:
+        record_runs(version, 1, reporter=bob, duration_seconds=0.1)
+        record_runs(version, 1, 1, duration_seconds=0.2, failure_type="timeout")
+
+        rows = list(analytics.csv_rows(version.pattern, since=date(2026, 3, 1), until=date(2026, 3, 31)))
+
+        assert [row[4:7] + row[9:] for row in rows[1:]] == [[3, 2, 0.5, 1]]
+
 
 class TestCell:
     @pytest.mark.parametrize(
