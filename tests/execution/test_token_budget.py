@@ -163,11 +163,13 @@ class TestOnTheCommandLine:
         out = io.StringIO()
         reference = f"{hub.user.username}/two"
 
-        call_command(
-            "run", reference, "--user", hub.user.username, "--backend", "claude-test",
-            "--limits", '{"tokens": 50}', "--json", stdout=out,
-        )  # fmt: skip
+        with pytest.raises(SystemExit) as ended:
+            call_command(
+                "run", reference, "--user", hub.user.username, "--backend", "claude-test",
+                "--limits", '{"tokens": 50}', "--json", stdout=out, stderr=io.StringIO(),
+            )  # fmt: skip
 
+        assert ended.value.code == 1
         found = json.loads(out.getvalue())
         assert found["status"] == "failed" and found["error"]["code"] == "opl.limit.tokens"
         assert hub.provider.sent == []
