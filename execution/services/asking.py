@@ -38,6 +38,7 @@ HANDLERS = {
     "primitive:adapt_pattern": Handler.HUB,
     "primitive:export_pattern": Handler.HUB,
     "channel:move": Handler.HUB,
+    "trial:start": Handler.HUB,
 }
 # Answered without an agent where a condition can be computed; a judge otherwise.
 JUDGED = frozenset({"primitive:select_best", "primitive:evaluate_results", "primitive:should_continue"})

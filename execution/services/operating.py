@@ -1,5 +1,5 @@
 """
-What a run asks of this hub: patterns read, adapted and exported, channels moved.
+What a run asks of this hub: patterns read, adapted and exported, channels moved, trials started.
 
 Such an effect is carried out inside the transaction of the advance that asks
 for it, and its answer is written with it: it happens exactly once, or not at
@@ -15,24 +15,32 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
-from execution.errors import MayNotWrite
+from execution.errors import MayNotWrite, TrialRefused
 from execution.models import Effect, Run
 from execution.models.effect import Handler
+from execution.models.trial import TrialMode
 from execution.services import children, isolating
 from execution.services.clock import to_datetime
 from execution.services.sessions import Session
+from execution.services.trial_inputs import GivenInput
 from opl.script.values import to_text
 from registry.models import PatternVersion, User, Via
 from registry.services import channels, finding, learning
 from registry.services.libraries import OWNER as LIBRARY
 
+if TYPE_CHECKING:
+    from execution.services import verifying
+
 log = logging.getLogger(__name__)
+
+TRIAL_START = "trial:start"
+MOST_TRIALS = 3  # that one run starts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,10 +189,63 @@ def _move_channel(actor: Actor, data: Mapping[str, Any]) -> dict[str, Any]:
     return {"success": True, "channel": str(channel), "version": version.version, "reference": str(version)}
 
 
+def _start_trial(actor: Actor, data: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    ``trial:start {candidate, against, inputs?, mode?, profile?, share?}``: a candidate in the shadow of what it would replace.
+
+    With ``inputs`` a batch on them, without a live trial beside real runs. All
+    its runs together may spend what is left of the budget of the run that
+    asks; a run starts few, since that holds for each of them.
+    """
+    from execution.services import verifying
+
+    user, session = actor.writer(), actor.session
+    candidate, control = (
+        finding.version(str(_found(actor, data.get(name))), user) for name in ("candidate", "against")
+    )
+    if Effect.objects.filter(run_id=session.run_id, name=TRIAL_START, status="done").count() >= MOST_TRIALS:
+        raise TrialRefused("candidate", f"a run starts at most {MOST_TRIALS} trials")
+    inputs = _inputs(data.get("inputs"))
+    share = data.get("share", verifying.DEFAULT_SHARE)
+    trial = verifying.start_trial(
+        control=control,
+        candidate=candidate,
+        user=user,
+        now=actor.now,
+        mode=to_text(data.get("mode")) or (TrialMode.BATCH if inputs else TrialMode.LIVE),
+        inputs=inputs,
+        profile=to_text(data.get("profile")),
+        share=share if isinstance(share, int | float) else 0.0,
+        backend=session.backend,
+        budget=_left(session, verifying.LIVE_BUDGET),
+    )
+    told = {"trial": trial.pk, "mode": str(trial.mode), "profile": trial.profile}
+    return {"success": True, **told, "candidate": str(candidate), "against": str(control)}
+
+
+def _inputs(given: Any) -> list[GivenInput]:
+    if not given:
+        return []
+    if not isinstance(given, list) or not all(isinstance(each, Mapping) for each in given):
+        raise TrialRefused("inputs", "give a list of objects, each the inputs of one pair")
+    return [GivenInput(values=each) for each in given]
+
+
+def _left(session: Session, daily: verifying.Budget) -> verifying.Budget:
+    """What the run has not spent, for the trial as a whole; the daily bounds of live trials stay."""
+    tokens, cost = session.tokens_limit, session.cost_limit
+    return replace(
+        daily,
+        tokens=max(tokens - session.tokens_used - session.tokens_reserved, 0) if tokens is not None else None,
+        cost_usd=max(cost - session.cost_used - session.cost_reserved, 0) / 1_000_000 if cost is not None else None,
+    )
+
+
 _HANDLERS: dict[str, Callable[[Actor, Mapping[str, Any]], dict[str, Any]]] = {
     "primitive:load_pattern": _load,
     "primitive:adapt_pattern": _adapt,
     "primitive:export_pattern": _export,
     "channel:move": _move_channel,
+    TRIAL_START: _start_trial,
 }
 OPERATIONS = frozenset(_HANDLERS)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from execution.models import Run
+from execution.models import Run, Trial
 from execution.services import controlling, starting
 from execution.worker import run_until_idle
 from registry.models import Channel, Decision, User
@@ -183,6 +183,53 @@ class TestLibrary:
         assert run.status == "succeeded", run.error
         assert {child.version.pattern.name for child in run.children.all()} == {"tournament_v2", "consensus"}
         assert run.tokens_used == sum(child.tokens_used for child in run.children.all()) + own_tokens(run)
+
+    def test_meta_orchestrator_leads_a_variation_of_a_pattern_into_a_trial(self, user: User, clock: Clock) -> None:
+        summary = make_version(SUMMARY, owner=user.own_owner, name="summary")
+        version = finding.version("library/meta_orchestrator", user)
+        styles = [{"style": style} for style in ("plain", "vivid", "dry", "warm")]
+        inputs = {
+            "pattern": str(summary.pattern), "settings": styles, "subject": "The minutes",
+            "trial_inputs": [{"challenge": f"Meeting {n}"} for n in range(12)],
+        }  # fmt: skip
+        options = {"backend": "scripted", "policy": {"agents": AGENTS, "limits": {"tokens": 1_000_000}}}
+
+        run = finish(starting.start(version=version, user=user, now=NOW, seed=7, inputs=inputs, **options), clock)
+
+        assert run.status == "succeeded", run.error
+        result = run.result_value()
+        assert (result["stage"], result["handed_over"]) == ("trial", True), result
+        (candidate,) = Channel.objects.filter(name="candidate")
+        trial = Trial.objects.get(pk=result["trial"]["trial"])
+        assert str(candidate.version) == result["winner"]["name"]
+        assert (trial.candidate, trial.control, trial.mode) == (candidate.version, summary, "batch")
+        assert trial.inputs.count() == 12 and trial.started_by == user
+        assert 0 < trial.tokens_limit <= 1_000_000 - run.tokens_used + 1_000
+        assert candidate.version.program_hash != summary.program_hash
+
+    def test_a_run_starts_few_trials_and_none_for_who_may_not_write(self, user: User, clock: Clock) -> None:
+        make_version("RETURN 1", owner=user.own_owner, name="one")
+        script = """
+STATE told = []
+EVENT trial:start {candidate: "one", against: "one", inputs: "many"} AS odd
+FOREACH n IN RANGE(5):
+  EVENT trial:start {candidate: "one", against: "one", inputs: [{}]} AS trial
+  APPEND told trial.success
+RETURN [told, trial.error.type, odd.error.message]
+"""
+        run = finish(begin(user, script, summary="RETURN 2"), clock)
+        refused = finish(
+            starting.start(
+                version=run.version, user=user, now=NOW, seed=7, backend="simulated", policy={"publish": False}
+            ),
+            clock,
+        )
+
+        told, kind, odd = run.result_value()
+        assert told == [True, True, True, False, False]
+        assert (kind, Trial.objects.count()) == ("execution.trial-refused", 3)
+        assert "list of objects" in odd
+        assert refused.result_value()[:2] == [[False] * 5, "execution.may-not-write"]
 
 
 def own_tokens(run: Run) -> int:
