@@ -37,7 +37,7 @@ class TestFile:
     @pytest.mark.parametrize(
         ("data", "told"),
         [
-            (b"", "empty"),
+            (b"", "nothing in it"),
             (b"[]", "at least one"),
             (b"[1]", "item 1"),
             (b'{"n": 1}\nnonsense', "line 2"),
