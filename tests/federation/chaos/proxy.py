@@ -74,8 +74,21 @@ class Weather:
 
     def clear(self) -> None:
         """The sun comes out: from now on everything passes."""
-        self.is_bad = False
+        with self._moved:
+            self.is_bad = False
         self.tell("the weather clears")
+
+    def strike(self, kill: Callable[[], None]) -> bool:
+        """
+        Have a node killed, while it is bad; False once it is calm.
+
+        A request that was on its way already when the weather cleared must
+        not kill a node that was just found alive: nobody would start it again.
+        """
+        with self._moved:
+            if self.is_bad:
+                kill()
+            return self.is_bad
 
     def tell(self, what: str) -> None:
         """Write down what happened, with the seconds since the storm began; what goes on in calm is cut off at some point."""
@@ -215,15 +228,12 @@ class Proxy:
             reset(upstream)
 
     def _kill(self, fault: Fault, request: bytes) -> bool:
-        """Kill whom the fault says, if it says so; False where that one is not known."""
-        if fault is Fault.CALLEE_KILLED:
-            self.kill(self.node)
-        if fault is Fault.CALLER_KILLED:
-            caller = self._caller(request)
-            if caller not in self.names.values():
-                return False
-            self.kill(caller)
-        return True
+        """Kill whom the fault says, if it says so; False where that one is not known, or it has become calm."""
+        if fault not in (Fault.CALLEE_KILLED, Fault.CALLER_KILLED):
+            return True
+        victim = self.node if fault is Fault.CALLEE_KILLED else self._caller(request)
+        known = victim == self.node or victim in self.names.values()
+        return known and self.weather.strike(lambda: self.kill(victim))
 
     def _caller(self, request: bytes) -> str:
         """The node that signed the request; "somebody" where none did."""
