@@ -221,8 +221,7 @@ class TrialAdopt(TrialView):
         tells which.
         """
         trial, body = self.trial(trial_id), read_body(shapes.AdoptShape, request)
-        owner = trial.control.pattern.owner
-        if not owner.can_publish(request.user):
-            raise PermissionDenied(f"only publishers of {owner} may adopt a version of its patterns")
+        if reason := promoting.not_theirs(trial, request.user):
+            raise PermissionDenied(reason)
         promoting.adopt(trial=trial, user=request.user, now=self.now, share=body["share"])
         return self.answer(trial)

@@ -102,11 +102,15 @@ def _version_to_adopt(trial: Trial, user: Any, via: str, now: datetime) -> Patte
 
 def check(trial: Trial, user: Any) -> None:
     """Raise AdoptionRefused unless the candidate may take the control's place."""
-    reason = obstacle(trial)
+    reason = obstacle(trial) or (not_theirs(trial, user) if user is not None else "")
     if reason:
         raise AdoptionRefused(reason)
-    if user is not None and not trial.control.pattern.owner.can_publish(user):
-        raise AdoptionRefused(f"only publishers of {trial.control.pattern.owner} may adopt a version of its patterns")
+
+
+def not_theirs(trial: Trial, user: Any) -> str:
+    """Why this person may not adopt the candidate, "" where they may."""
+    owner = trial.control.pattern.owner
+    return "" if owner.can_publish(user) else f"only publishers of {owner} may adopt a version of its patterns"
 
 
 def obstacle(trial: Trial) -> str:

@@ -16,10 +16,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from execution.errors import ExecutionError
+from execution.management.arguments import user_named
 from execution.models import Run
 from execution.services import distilling
 from registry.errors import RegistryError
-from registry.models import User
 
 
 class Command(BaseCommand):
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        user = self.user(options["user"])
+        user = user_named(options["user"])
         try:
             made = distilling.distil(
                 runs=[self.run(number) for number in options["runs"]],
@@ -62,14 +62,6 @@ class Command(BaseCommand):
         if found is None:
             raise CommandError(f"there is no run {number}")
         return found
-
-    def user(self, name: str) -> User | None:
-        if name:
-            found = User.objects.filter(username=name).first()
-            if found is None:
-                raise CommandError(f"there is nobody called {name!r}", returncode=2)
-            return found
-        return User.objects.filter(is_superuser=True).order_by("pk").first()
 
     def tell(self, made: distilling.Distilled, options: dict[str, Any]) -> None:
         """The script, and what to do next."""

@@ -22,11 +22,11 @@ from django.utils import timezone
 
 from execution.api import render
 from execution.errors import ExecutionError
+from execution.management.arguments import as_object, user_named
 from execution.models import Run
 from execution.services import starting
 from execution.worker import run_until_idle
 from registry.errors import RegistryError
-from registry.models import User
 from registry.services import finding
 
 
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        user = self.user(options["user"])
+        user = user_named(options["user"])
         try:
             run = starting.start(
                 version=finding.version(options["pattern"], user),
@@ -65,23 +65,13 @@ class Command(BaseCommand):
             self.stderr.write(f"Run {run.pk} {why_not(run)}")
             sys.exit(1)
 
-    def user(self, name: str) -> User | None:
-        if name:
-            found = User.objects.filter(username=name).first()
-            if found is None:
-                raise CommandError(f"there is nobody called {name!r}", returncode=2)
-            return found
-        return User.objects.filter(is_superuser=True).order_by("pk").first()
-
     def json_of(self, text: str, option: str) -> dict[str, Any]:
         """An object from the command line or a file."""
         try:
             value = json.loads(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text)
         except (OSError, ValueError) as error:
             raise CommandError(f"{option} cannot be read: {error}", returncode=2) from error
-        if not isinstance(value, dict):
-            raise CommandError(f"{option} is a JSON object, as in '{{\"rounds\": 2}}'", returncode=2)
-        return value
+        return as_object(value, option)
 
     def tell(self, run: Run, as_json: bool) -> None:
         """What became of it, and what to do next."""

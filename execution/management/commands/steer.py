@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from execution.api import render
 from execution.errors import ExecutionError
+from execution.management.arguments import as_object
 from execution.models import Run
 from execution.services import branching, controlling
 from execution.services.clock import to_ms
@@ -151,6 +152,4 @@ def _object(text: str, option: str) -> dict[str, Any] | None:
     if not text:
         return None
     value = _value(text)
-    if not isinstance(value, dict):
-        raise CommandError(f"{option} is a JSON object, as in '{{\"rounds\": 2}}'", returncode=2)
-    return value
+    return as_object(value, option)

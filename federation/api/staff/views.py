@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,6 +26,11 @@ from registry.errors import InvalidRequest, NotThere
 from registry.models import Scope
 
 _REFUSALS = {403: shapes.ProblemDetails, 404: shapes.ProblemDetails, 409: shapes.ProblemDetails}
+
+
+def _items() -> QuerySet[QuarantineItem]:
+    """Foreign objects with everything that their description shows."""
+    return QuarantineItem.objects.select_related("statement", "peer", "admitted_as__pattern__owner")
 
 
 class StaffView(HubView):
@@ -89,7 +95,7 @@ class Quarantine(StaffView):
     )
     def get(self, request: Request) -> Response:
         """Newest first; ``?state=`` and ``?peer=`` narrow it."""
-        rows = QuarantineItem.objects.select_related("statement", "peer", "admitted_as__pattern__owner")
+        rows = _items()
         state, peer = request.query_params.get("state", ""), request.query_params.get("peer", "")
         if state:
             if state not in set(State):
@@ -105,8 +111,7 @@ class OneItem(StaffView):
 
     def item(self, item_id: int) -> QuarantineItem:
         """The object; NotThere without one."""
-        rows = QuarantineItem.objects.select_related("statement", "peer", "admitted_as__pattern__owner")
-        found = rows.filter(pk=item_id).first()
+        found = _items().filter(pk=item_id).first()
         if found is None:
             raise NotThere(f"object {item_id}")
         return found

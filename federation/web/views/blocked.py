@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -40,10 +41,8 @@ def _facts(rows: list[BlockedAuthor]) -> list[dict[str, Any]]:
     """Each with its name, what was refused since, and what stands here from before; two queries."""
     ids = [row.author_id for row in rows]
     refused = blocking.refused_since(ids)
-    admitted: dict[str, int] = {}
-    items = QuarantineItem.objects.filter(statement__signer__in=ids, state=str(State.ADMITTED))
-    for signer in items.values_list("statement__signer", flat=True):
-        admitted[signer] = admitted.get(signer, 0) + 1
+    items = QuarantineItem.objects.filter(statement__signer__in=ids, state=str(State.ADMITTED)).order_by()
+    admitted = dict(items.values_list("statement__signer").annotate(Count("pk")))
     return [
         {
             "row": row,
