@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from federation.models import BlockedAuthor, Peer, QuarantineItem
+from federation.models import BlockedAuthor, Peer, QuarantineItem, ThisNode
 from federation.protocol.tiers import RULES
-from federation.services import blocking, identities, trusting, trying
+from federation.services import blocking, trusting, trying
 
 
-def peer(row: Peer, *, now: datetime) -> dict[str, Any]:
-    """One peer: who it is, how far it is trusted, how it does."""
+def peer(row: Peer, *, node: ThisNode, now: datetime) -> dict[str, Any]:
+    """One peer: who it is, how far it is trusted, how it does; ``node`` is this node's row."""
     return {
         "label": row.label,
         "node_id": row.node_id,
@@ -28,7 +28,7 @@ def peer(row: Peer, *, now: datetime) -> dict[str, Any]:
         "approved_there": row.approved_there,
         "paused": row.is_paused,
         "cursor": str(row.cursor or ""),
-        "lag": max(0, identities.node().head - row.acked_seq),
+        "lag": max(0, node.head - row.acked_seq),
         "failures": row.failures,
         "dead": row.is_dead(now),
         "next_try_at": row.next_try_at,

@@ -6,6 +6,7 @@ For staff with the scope ``federate``; to anybody else none of it is there.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -18,7 +19,7 @@ from federation.errors import FederationError
 from federation.models import BlockedAuthor, Peer, QuarantineItem
 from federation.protocol.quarantine import State
 from federation.protocol.tiers import Tier
-from federation.services import blocking, describing, quarantining, trusting, trying
+from federation.services import blocking, describing, identities, quarantining, trusting, trying
 from registry.api.base import HubView, person
 from registry.api.bodies import read_body
 from registry.api.paging import page
@@ -53,7 +54,8 @@ class Peers(StaffView):
     @extend_schema(operation_id="peers_list", responses={200: shapes.PeerPage, **_REFUSALS})
     def get(self, request: Request) -> Response:
         """All of them, newest first."""
-        return Response(page(request, Peer.objects.all(), lambda row: describing.peer(row, now=self.now)))
+        node = cache(identities.node)  # once for all rows, and not at all where there is none
+        return Response(page(request, Peer.objects.all(), lambda row: describing.peer(row, node=node(), now=self.now)))
 
 
 class OnePeer(StaffView):
@@ -69,7 +71,7 @@ class OnePeer(StaffView):
     @extend_schema(operation_id="peer_read", responses={200: shapes.PeerShape, **_REFUSALS})
     def get(self, request: Request, node_id: str) -> Response:
         """How it does."""
-        return Response(describing.peer(self.peer(node_id), now=self.now))
+        return Response(describing.peer(self.peer(node_id), node=identities.node(), now=self.now))
 
     @extend_schema(operation_id="peer_decide", request=shapes.PeerBody, responses={200: shapes.PeerShape, **_REFUSALS})
     def patch(self, request: Request, node_id: str) -> Response:
@@ -79,7 +81,7 @@ class OnePeer(StaffView):
             trusting.set_tier(row, Tier(body["tier"]), now=self.now, user=user, reason=body.get("reason", ""))
         if "paused" in body:
             trusting.pause(row, is_paused=body["paused"], now=self.now, user=user)
-        return Response(describing.peer(row, now=self.now))
+        return Response(describing.peer(row, node=identities.node(), now=self.now))
 
 
 class Quarantine(StaffView):

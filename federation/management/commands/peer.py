@@ -145,7 +145,7 @@ class Command(FederationCommand):
             return 0
 
     def _row(self, peer: Peer) -> dict[str, Any]:
-        return describing.peer(peer, now=timezone.now())
+        return describing.peer(peer, node=identities.node(), now=timezone.now())
 
     def say(self, answer: dict[str, Any]) -> list[str]:
         """What is known now, and what comes next."""
